@@ -1,0 +1,292 @@
+//! Capability `series`: recent samples of the node.
+//!
+//! A grant may bound what a plugin sees by selectors: then every selector of the guest is asked
+//! once for each of them with the matchers of both, and labels are told only of series that such
+//! an answer named.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::HostState;
+use crate::bindings::{series, types};
+use crate::call::Deadline;
+use crate::error::Violation;
+use crate::{Label, SeriesGrant};
+
+/// Selectors of one call: a rule group asks for those of all its rules at once.
+const MAX_SELECTORS: usize = 4096;
+/// Matchers of one selector.
+const MAX_MATCHERS: usize = 64;
+/// Bytes of a matcher's name or value.
+const MAX_MATCHER_BYTES: usize = 4096;
+/// Series of one `labels` call.
+const MAX_LABELS: usize = 100_000;
+/// Series that an instance with a bounded grant is remembered to have seen.
+const MAX_SEEN: usize = 1_000_000;
+
+/// How a matcher compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    /// The label has this value; an absent label has the empty one.
+    Equal,
+    /// It has another value.
+    NotEqual,
+    /// The whole value matches the regular expression.
+    Regex,
+    /// It does not.
+    NotRegex,
+}
+
+/// A condition on one label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Matcher {
+    /// The label's name; `__name__` is the metric's name.
+    pub name: String,
+    /// The comparison.
+    pub op: MatchOp,
+    /// What is compared with.
+    pub value: String,
+}
+
+/// Series that satisfy every matcher.
+pub type Selector = Vec<Matcher>;
+
+/// Samples as flat columns: see `selection` in `wit/capabilities.wit`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Selection {
+    /// Where each selector's rows end.
+    pub row_ends: Vec<u32>,
+    /// The series of each row.
+    pub series: Vec<u64>,
+    /// Where each row's samples end.
+    pub sample_ends: Vec<u32>,
+    /// Unix time in nanoseconds of each sample.
+    pub times: Vec<u64>,
+    /// The value of each sample.
+    pub values: Vec<f64>,
+}
+
+/// Why the store has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SeriesError {
+    /// Which selector, counted from 0, and what is wrong with it.
+    #[error("selector {0}: {1}")]
+    BadSelector(u32, String),
+    /// More samples than asked for at most; the number is that bound.
+    #[error("more than {0} samples")]
+    TooManySamples(u64),
+    /// No series has this id.
+    #[error("there is no series {0}")]
+    UnknownSeries(u64),
+    /// The deadline passed before there was an answer.
+    #[error("the deadline has passed")]
+    Late,
+}
+
+/// The store of the node's samples.
+pub trait SeriesReader: Send + Sync {
+    /// The samples of each selector later than `after` and not later than `to` (Unix time in
+    /// nanoseconds), at most `max_samples` in all, by `deadline`.
+    fn select(
+        &self,
+        selectors: &[Selector],
+        after: u64,
+        to: u64,
+        max_samples: u64,
+        deadline: Instant,
+    ) -> Result<Selection, SeriesError>;
+
+    /// The labels of series, sorted by name, in the order asked.
+    fn labels(&self, series: &[u64]) -> Result<Vec<Vec<Label>>, SeriesError>;
+}
+
+/// An instance's view of the store.
+pub(crate) struct SeriesContext {
+    reader: Option<Arc<dyn SeriesReader>>,
+    grant: SeriesGrant,
+    max_samples: u64,
+    deadline: Deadline,
+    /// The series that answers named, if the grant is bounded.
+    seen: HashSet<u64>,
+}
+
+impl SeriesContext {
+    pub(crate) fn new(
+        reader: Option<Arc<dyn SeriesReader>>,
+        grant: SeriesGrant,
+        max_samples: u64,
+        deadline: Deadline,
+    ) -> Self {
+        Self { reader, grant, max_samples, deadline, seen: HashSet::new() }
+    }
+
+    fn select_granted(
+        &mut self,
+        reader: &dyn SeriesReader,
+        selectors: Vec<Selector>,
+        after: u64,
+        to: u64,
+    ) -> Result<Selection, SeriesError> {
+        let (max, deadline) = (self.max_samples, self.deadline.at());
+        let SeriesGrant::Matching(bounds) = &self.grant else {
+            return reader.select(&selectors, after, to, max, deadline);
+        };
+        if bounds.is_empty() {
+            let row_ends = vec![0; selectors.len()];
+            return Ok(Selection { row_ends, ..Selection::default() });
+        }
+        let both = |selector: &Selector, bound: &Selector| [selector.as_slice(), bound].concat();
+        let bounded: Vec<_> =
+            selectors.iter().flat_map(|selector| bounds.iter().map(|bound| both(selector, bound))).collect();
+        let parts = bounds.len();
+        let found = reader.select(&bounded, after, to, max, deadline).map_err(|error| match error {
+            SeriesError::BadSelector(index, words) => SeriesError::BadSelector(index / parts as u32, words),
+            error => error,
+        })?;
+        let joined = join(&found, parts);
+        if self.seen.len() > MAX_SEEN {
+            self.seen.clear();
+        }
+        self.seen.extend(&joined.series);
+        Ok(joined)
+    }
+
+    fn labels_granted(
+        &self,
+        reader: &dyn SeriesReader,
+        series: &[u64],
+    ) -> Result<Vec<Vec<Label>>, SeriesError> {
+        if let (SeriesGrant::Matching(_), Some(unseen)) =
+            (&self.grant, series.iter().find(|id| !self.seen.contains(id)))
+        {
+            return Err(SeriesError::UnknownSeries(*unseen));
+        }
+        reader.labels(series)
+    }
+}
+
+/// Makes one selector of each `parts` that follow each other: their rows by series id, each once.
+fn join(found: &Selection, parts: usize) -> Selection {
+    let mut joined = Selection::default();
+    let mut first = 0;
+    for ends in found.row_ends.chunks(parts) {
+        let end = ends.last().map_or(first, |end| *end as usize);
+        let mut rows: Vec<usize> = (first..end).collect();
+        rows.sort_by_key(|row| found.series[*row]);
+        rows.dedup_by_key(|row| found.series[*row]);
+        for row in rows {
+            let start = row.checked_sub(1).map_or(0, |before| found.sample_ends[before] as usize);
+            let end = found.sample_ends[row] as usize;
+            joined.times.extend_from_slice(&found.times[start..end]);
+            joined.values.extend_from_slice(&found.values[start..end]);
+            joined.series.push(found.series[row]);
+            joined.sample_ends.push(joined.times.len() as u32);
+        }
+        joined.row_ends.push(joined.series.len() as u32);
+        first = end;
+    }
+    joined
+}
+
+fn checked(selectors: Vec<series::Selector>) -> Result<Vec<Selector>, SeriesError> {
+    if selectors.len() > MAX_SELECTORS {
+        let words = format!("{} selectors, at most {MAX_SELECTORS} at a time", selectors.len());
+        return Err(SeriesError::BadSelector(MAX_SELECTORS as u32, words));
+    }
+    let matcher = |matcher: series::Matcher| Matcher {
+        name: matcher.name,
+        op: match matcher.op {
+            series::MatchOp::Equal => MatchOp::Equal,
+            series::MatchOp::NotEqual => MatchOp::NotEqual,
+            series::MatchOp::Regex => MatchOp::Regex,
+            series::MatchOp::NotRegex => MatchOp::NotRegex,
+        },
+        value: matcher.value,
+    };
+    for (index, selector) in (0..).zip(&selectors) {
+        let bad = |words: String| Err(SeriesError::BadSelector(index, words));
+        if selector.len() > MAX_MATCHERS {
+            return bad(format!("{} matchers, at most {MAX_MATCHERS}", selector.len()));
+        }
+        if selector.iter().any(|it| it.name.len().max(it.value.len()) > MAX_MATCHER_BYTES) {
+            return bad(format!("a matcher's name or value is longer than {MAX_MATCHER_BYTES} bytes"));
+        }
+    }
+    Ok(selectors.into_iter().map(|selector| selector.into_iter().map(matcher).collect()).collect())
+}
+
+/// An error that the guest sees, or the end of it when time is up.
+fn told(error: SeriesError) -> wasmtime::Result<series::SeriesError> {
+    Ok(match error {
+        SeriesError::BadSelector(index, words) => series::SeriesError::BadSelector((index, words)),
+        SeriesError::TooManySamples(bound) => series::SeriesError::TooManySamples(bound),
+        SeriesError::UnknownSeries(id) => series::SeriesError::UnknownSeries(id),
+        SeriesError::Late => return Err(wasmtime::Error::new(Violation::Deadline)),
+    })
+}
+
+impl series::Host for SeriesContext {
+    fn select(
+        &mut self,
+        selectors: Vec<series::Selector>,
+        after: u64,
+        to: u64,
+    ) -> wasmtime::Result<Result<series::Selection, series::SeriesError>> {
+        self.deadline.check()?;
+        let Some(reader) = self.reader.clone() else {
+            // Without a store there are no series: every selector matches none.
+            let row_ends = vec![0; selectors.len().min(MAX_SELECTORS)];
+            return Ok(Ok(lowered(Selection { row_ends, ..Selection::default() })));
+        };
+        let found = checked(selectors)
+            .and_then(|selectors| self.select_granted(reader.as_ref(), selectors, after, to));
+        self.deadline.check()?;
+        match found {
+            Ok(found) if found.times.len() as u64 > self.max_samples => {
+                Ok(Err(series::SeriesError::TooManySamples(self.max_samples)))
+            }
+            Ok(found) => Ok(Ok(lowered(found))),
+            Err(error) => told(error).map(Err),
+        }
+    }
+
+    fn labels(
+        &mut self,
+        series: Vec<u64>,
+    ) -> wasmtime::Result<Result<Vec<Vec<types::LabelResult>>, series::SeriesError>> {
+        self.deadline.check()?;
+        if series.len() > MAX_LABELS {
+            return Err(wasmtime::Error::new(Violation::Misuse(
+                "`labels` was asked for over 100,000 series",
+            )));
+        }
+        let found = match (&self.reader, series.first()) {
+            (_, None) => Ok(Vec::new()),
+            (None, Some(id)) => Err(SeriesError::UnknownSeries(*id)),
+            (Some(reader), Some(_)) => self.labels_granted(reader.as_ref(), &series),
+        };
+        self.deadline.check()?;
+        let label = |label: Label| types::LabelResult { name: label.name, value: label.value };
+        match found {
+            Ok(rows) => Ok(Ok(rows.into_iter().map(|row| row.into_iter().map(label).collect()).collect())),
+            Err(error) => told(error).map(Err),
+        }
+    }
+}
+
+fn lowered(found: Selection) -> series::Selection {
+    series::Selection {
+        row_ends: found.row_ends,
+        series: found.series,
+        sample_ends: found.sample_ends,
+        times: found.times,
+        values: found.values,
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    series::add_to_linker::<_, HasSelf<SeriesContext>>(linker, |host| &mut host.series)
+}

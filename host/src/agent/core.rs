@@ -1,0 +1,177 @@
+//! The parts that every run of plugins needs, a daemon's as well as a one-shot's: state, journal, commit,
+//! series store, sandbox and the plugin table. Starts them in order and stops them in the reverse order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use crossbeam_channel::{Receiver, unbounded};
+use picket_journal::Journal;
+use picket_sandbox::{Compiler, CompilerConfig, Engine, EngineConfig, TracingLog};
+use picket_series::Store as SeriesStore;
+use prometheus::Registry;
+
+use super::series::StoreReader;
+use crate::alerts;
+use crate::config::Checked;
+use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle};
+use crate::model::{Sample, now_nanos};
+use crate::pipeline::commit::{self, CommitThread, Committer};
+use crate::pipeline::metrics::WorkerMetrics;
+use crate::pipeline::plugin_metrics::PluginMetrics;
+use crate::pipeline::route::Router;
+use crate::pipeline::worker;
+use crate::state::State;
+
+/// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
+const TICK: Duration = Duration::from_millis(5);
+
+/// See the module's description.
+pub(super) struct Core {
+    pub(super) registry: Registry,
+    pub(super) state: State,
+    pub(super) committer: Committer,
+    pub(super) series: Arc<SeriesStore>,
+    pub(super) router: Arc<Router>,
+    pub(super) active_alerts: alerts::ActiveAlerts,
+    pub(super) lifecycle: Lifecycle,
+    /// What workers tell the lifecycle; the control loop hands it over.
+    pub(super) heard: Receiver<worker::Event>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) workers: WorkerMetrics,
+    commit_thread: CommitThread,
+}
+
+/// Where things are kept.
+pub(super) struct Folders {
+    /// State, journal, generations.
+    pub(super) data: PathBuf,
+    /// Compiled components.
+    pub(super) cache: PathBuf,
+}
+
+impl Core {
+    /// Opens the data folder, repairs what a crash left, and is ready to take plugins.
+    pub(super) fn start(checked: &Checked, folders: &Folders, registry: Registry) -> anyhow::Result<Self> {
+        make_private(&folders.data)?;
+        make_private(&folders.cache)?;
+        // First of all, because it holds the lock against a second agent.
+        let state = State::open(&folders.data.join("state"), checked.state.cache.0)?;
+        let commits = commit::Config { segment_bytes: checked.journal.segment_bytes, ..Default::default() };
+        let folder = folders.data.join("journal");
+        let (journal, repair) = Journal::open(Arc::new(picket_journal::RealFs), &folder, commits.journal())?;
+        if !repair.is_clean() {
+            tracing::warn!(
+                ?repair,
+                "The journal was repaired after a crash; what was cut off had never been acknowledged."
+            );
+        }
+        let metrics = commit::Metrics::new(&registry)?;
+        let (committer, commit_thread) = commit::start(journal, state.clone(), commits, metrics)?;
+
+        let series = Arc::new(SeriesStore::new(
+            series_config(checked),
+            Arc::new(now_nanos),
+            picket_series::Metrics::new(&registry)?,
+        ));
+        let engine = Engine::new(EngineConfig { tick: TICK, memory_budget: checked.agent.memory.0 })?;
+        let compiler = compiler(checked, folders, engine.clone())?;
+        let active_alerts = alerts::ActiveAlerts::default();
+        let (events, heard) = unbounded();
+        let workers = WorkerMetrics::new(&registry)?;
+        let shared = worker::Shared {
+            committer: committer.clone(),
+            samples: samples_into(series.clone()),
+            plugin_metrics: PluginMetrics::new(&registry)?,
+            metrics: workers.clone(),
+            events,
+        };
+        let router = Arc::new(Router::new());
+        let lifecycle = Lifecycle::new(Deps {
+            compiler,
+            shared,
+            state: state.clone(),
+            store: lifecycle::Store::open(&folders.data.join("generations"))?,
+            router: router.clone(),
+            log: Arc::new(TracingLog),
+            series: Arc::new(StoreReader(series.clone())),
+            alerts: AlertDeps {
+                config: alerts::Config::default(),
+                active: active_alerts.clone(),
+                metrics: alerts::Metrics::new(&registry)?,
+            },
+            metrics: lifecycle::Metrics::new(&registry)?,
+        });
+        Ok(Self {
+            registry,
+            state,
+            committer,
+            series,
+            router,
+            active_alerts,
+            lifecycle,
+            heard,
+            engine,
+            workers,
+            commit_thread,
+        })
+    }
+
+    /// Finishes what plugins hold. Sources have been stopped before.
+    pub(super) fn stop_plugins(mut self, drain: Duration) -> Stopped {
+        self.lifecycle.drain(drain);
+        Stopped { commit_thread: self.commit_thread }
+    }
+}
+
+/// A core without plugins: what was committed can still be read.
+pub(super) struct Stopped {
+    commit_thread: CommitThread,
+}
+
+impl Stopped {
+    /// Makes the state durable, so that the next start has nothing to do again.
+    pub(super) fn close(self) -> anyhow::Result<()> {
+        self.commit_thread
+            .stop()
+            .context("the state could not be made durable; the next start applies the journal again")
+    }
+}
+
+fn compiler(checked: &Checked, folders: &Folders, engine: Arc<Engine>) -> anyhow::Result<Compiler> {
+    // Stays right when the file on disk is replaced by a newer agent.
+    let program = PathBuf::from("/proc/self/exe");
+    let mut config = CompilerConfig::new(folders.cache.clone(), program, vec![super::COMPILE_VERB.into()]);
+    config.memory = checked.compile.memory.0;
+    config.time = checked.compile.time.0;
+    config.component_bytes = checked.compile.component.0;
+    Ok(Compiler::new(engine, config)?)
+}
+
+fn series_config(checked: &Checked) -> picket_series::Config {
+    picket_series::Config {
+        max_series: checked.series.max_series as usize,
+        max_samples_per_series: checked.series.max_samples as usize,
+        max_age: checked.series.max_age.0,
+        ..Default::default()
+    }
+}
+
+/// Puts committed samples into the store. What it refuses is counted there.
+fn samples_into(series: Arc<SeriesStore>) -> worker::SampleStore {
+    Arc::new(move |samples: &[&Sample]| {
+        for sample in samples {
+            let labels = sample.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
+            let _ = series.append(&sample.name, labels, sample.time, sample.value);
+        }
+    })
+}
+
+/// Makes a folder for the agent's user alone.
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+        anyhow!("{}: {error}; set `data_dir` to a folder the agent may write", folder.display())
+    })
+}

@@ -1,0 +1,233 @@
+//! The running agent: the core with its sources, archive and forwarders around it.
+//!
+//! Knows in which order the parts start and stop, and how a new configuration is applied to them. When to
+//! do so is the control loop's business.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossbeam_channel::Receiver;
+
+use super::control::{NotLoaded, Reloaded};
+use super::core::{Core, Folders};
+use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
+use super::view::Shown;
+use crate::archive::{self, Archive};
+use crate::config::{Checked, Options};
+use crate::forwarders::{self, Forwarders, drain};
+use crate::lifecycle::config::ReloadConfig;
+use crate::lifecycle::{Brings, Lifecycle, Rejections, Wanted};
+use crate::model::now_nanos;
+use crate::pipeline::circuit::Patience;
+use crate::pipeline::worker;
+use crate::sources::{self, SourceConfig, Sources};
+use crate::telemetry;
+
+/// What forwarders and the archive may take at the end to carry what is committed.
+const LAST_DRAIN: Duration = Duration::from_secs(5);
+
+/// See the module's description.
+pub(super) struct Daemon {
+    checked: Checked,
+    options: Options,
+    core: Core,
+    /// None once the agent stops. The API looks in from other threads.
+    parts: Arc<Mutex<Option<Parts>>>,
+    reloads: telemetry::ReloadMetrics,
+    shown: Arc<Shown>,
+}
+
+/// What runs around the core.
+pub(super) struct Parts {
+    pub(super) sources: Sources,
+    pub(super) archive: Archive,
+    pub(super) forwarders: Forwarders,
+}
+
+impl Daemon {
+    /// Starts everything, in the order in which the parts need each other: what stores first, then what
+    /// carries away, then plugins, and what brings records last.
+    pub(super) fn start(
+        checked: Checked,
+        options: Options,
+        registry: prometheus::Registry,
+    ) -> anyhow::Result<Self> {
+        let folders = Folders { data: checked.data_dir.clone(), cache: checked.data_dir.join("cache") };
+        let reloads = telemetry::ReloadMetrics::new(&registry)?;
+        let mut core = Core::start(&checked, &folders, registry)?;
+        let deps = drain::Deps {
+            committer: core.committer.clone(),
+            state: core.state.clone(),
+            metrics: forwarders::Metrics::new(&core.registry)?,
+        };
+        let archive = Archive::open(
+            &checked.data_dir.join("archive"),
+            checked.archive,
+            deps.clone(),
+            archive::Metrics::new(&core.registry)?,
+            Arc::new(now_nanos),
+        )?;
+        let forwarders = Forwarders::start(checked.forwarders.clone(), drain::Config::default(), deps)?;
+        core.committer.set_readers(&readers(&checked));
+        // Rejections are logged and shown where they arise; the agent runs with what is good.
+        let started =
+            core.lifecycle.start(&wanted(&checked, &brings(&checked), &|path| place(&checked, path)));
+        let deps = sources::Deps {
+            router: core.router.clone(),
+            checkpoints: Arc::new(CommittedCheckpoints::new(core.state.clone(), core.committer.clone())),
+            samples: Arc::new(CommittedSamples::new(core.committer.clone(), core.series.clone())),
+            scans: Arc::new(CommittedScans::new(core.state.clone(), core.committer.clone())),
+            metrics: sources::metrics::Metrics::new(&core.registry)?,
+        };
+        let sources = Sources::start(checked.sources.clone(), deps)?;
+        let parts = Arc::new(Mutex::new(Some(Parts { sources, archive, forwarders })));
+        let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
+        let daemon = Self { checked, options, core, parts, reloads, shown };
+        daemon.reloaded(&started.map_err(|rejections| NotLoaded::Plugins(rejections.to_string())));
+        Ok(daemon)
+    }
+
+    /// Stops everything in the reverse order; what plugins hold is finished and committed.
+    pub(super) fn stop(self) -> anyhow::Result<()> {
+        self.shown.stopping();
+        let parts = lock(&self.parts).take();
+        let Parts { sources, archive, forwarders } = parts.context("the agent has been stopped already")?;
+        sources.stop();
+        let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
+        forwarders.stop(LAST_DRAIN);
+        archive.stop(LAST_DRAIN);
+        stopped.close()
+    }
+
+    /// The configuration that is active.
+    pub(super) fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// What the API shows.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        self.shown.clone()
+    }
+
+    /// What workers tell.
+    pub(super) fn heard(&self) -> Receiver<worker::Event> {
+        self.core.heard.clone()
+    }
+
+    /// Hands on what a worker told.
+    pub(super) fn heard_from(&mut self, event: worker::Event) {
+        self.core.lifecycle.heard(event);
+    }
+
+    /// Where the configuration comes from.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// How changes are noticed.
+    pub(super) fn reload_config(&self) -> &ReloadConfig {
+        &self.checked.reload
+    }
+
+    /// Files and folders whose change is a reason to load.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = self.checked.files().map(PathBuf::from).collect();
+        paths.extend(self.options.file.parent().map(|folder| folder.join("conf.d")));
+        paths.extend(Lifecycle::paths(&self.checked.plugins));
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// Applies a new configuration: plugins first, all or nothing; only when they serve, the rest follows.
+    pub(super) fn apply(&mut self, checked: Checked) -> Reloaded {
+        let brings = brings(&checked);
+        let locate = |path: &str| place(&checked, path);
+        let wanted = wanted(&checked, &brings, &locate);
+        let rejected = |rejections: Rejections| NotLoaded::Plugins(rejections.to_string());
+        self.core.lifecycle.change(&wanted).map_err(rejected)?;
+        if let Some(parts) = lock(&self.parts).as_mut() {
+            let changed = parts.sources.reconfigure(checked.sources.clone());
+            changed.map_err(|error| NotLoaded::Part(error.to_string()))?;
+            let changed = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
+            changed.map_err(|error| NotLoaded::Part(error.to_string()))?;
+            self.core.committer.set_readers(&readers(&checked));
+        }
+        self.warn_of_restart(&checked);
+        self.shown.configured(&checked);
+        self.checked = checked;
+        Ok(())
+    }
+
+    /// Counts a reload and shows what it came to.
+    pub(super) fn reloaded(&self, outcome: &Reloaded) {
+        self.reloads.reloaded(outcome.is_ok());
+        self.shown.reloaded(outcome);
+        if let Err(reason) = outcome {
+            tracing::error!(%reason, "What was loaded is not active; what served before serves on.");
+        }
+    }
+
+    /// Some settings are read only once.
+    fn warn_of_restart(&self, new: &Checked) {
+        let old = &self.checked;
+        let fixed = [
+            ("data_dir", old.data_dir != new.data_dir),
+            ("[agent]", old.agent != new.agent),
+            ("[api]", old.api != new.api),
+            ("[archive]", old.archive != new.archive),
+            ("[compile]", old.compile != new.compile),
+            ("[journal]", old.journal != new.journal),
+            ("[log]", old.log != new.log),
+            ("[series]", old.series != new.series),
+            ("[state]", old.state != new.state),
+        ];
+        for (setting, _) in fixed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(
+                setting,
+                "The change of this setting takes effect when the agent is started again."
+            );
+        }
+    }
+}
+
+fn lock(parts: &Mutex<Option<Parts>>) -> MutexGuard<'_, Option<Parts>> {
+    parts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who reads the journal: what none of them has passed is kept.
+fn readers(checked: &Checked) -> Vec<String> {
+    checked.forwarders.keys().cloned().chain([drain::ARCHIVE.to_owned()]).collect()
+}
+
+/// What each source brings.
+pub(super) fn brings(checked: &Checked) -> BTreeMap<String, Brings> {
+    let brings = |source: &SourceConfig| match source {
+        SourceConfig::File(_) => Brings::Records,
+        SourceConfig::Directory(_) => Brings::Files,
+        SourceConfig::Host(_) => Brings::Samples,
+    };
+    checked.sources.iter().map(|(name, source)| (name.clone(), brings(source))).collect()
+}
+
+/// What the lifecycle is asked for.
+pub(super) fn wanted<'a>(
+    checked: &'a Checked,
+    sources: &'a BTreeMap<String, Brings>,
+    locate: &'a dyn Fn(&str) -> Option<String>,
+) -> Wanted<'a> {
+    let patience = Patience {
+        failures: checked.supervision.failures,
+        first_pause: checked.supervision.rest.0,
+        longest_pause: checked.supervision.longest_rest.0,
+    };
+    Wanted { plugins: &checked.plugins, sources, patience, locate }
+}
+
+/// Where a setting was written, as `file:line`.
+pub(super) fn place(checked: &Checked, path: &str) -> Option<String> {
+    checked.locate(path).map(|place| place.to_string())
+}

@@ -1,0 +1,54 @@
+//! The composition root: starts everything in order and stops it in the reverse order.
+//!
+//! `daemon` is the wiring, `control` the loop that waits for what may wake the agent, `oneshot` runs plugins
+//! over files without a daemon, `check` looks for what would keep a configuration from working.
+
+mod check;
+mod control;
+mod core;
+mod daemon;
+pub mod oneshot;
+mod series;
+mod signals;
+mod sinks;
+mod view;
+
+use std::sync::Arc;
+
+use crate::config::{Checked, Options};
+use crate::{api, telemetry};
+
+pub use check::check;
+pub use series::StoreReader;
+
+/// The hidden verb that compiles one component in a child process.
+pub const COMPILE_VERB: &str = "__compile";
+
+/// The body of that verb: a component on standard input.
+pub fn compile_child() -> std::process::ExitCode {
+    picket_sandbox::compile_child()
+}
+
+/// Runs the agent until it is told to stop. `options` say where a reload reads the configuration.
+pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
+    let registry = telemetry::registry()?;
+    let (control, requests) = control::Control::new();
+    // First of all, so that a signal during the start is not lost.
+    let signals = signals::start(control.clone())?;
+    let mut daemon = daemon::Daemon::start(checked, options, registry.clone())?;
+    let view = Arc::new(view::AgentView::new(daemon.shown(), control));
+    let metrics = api::Metrics::new(&registry)?;
+    let server = api::start(&daemon.checked().api, view, registry, metrics)?;
+    daemon.shown().started(server.address());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), socket = %daemon.checked().api.socket.display(),
+        listen = server.address().map(|address| address.to_string()).unwrap_or_default(), "The agent runs."
+    );
+    control::Loop::new(&mut daemon, requests).run();
+    tracing::info!("The agent stops: plugins finish what they hold.");
+    server.stop();
+    let stopped = daemon.stop();
+    signals.stop();
+    tracing::info!("The agent has stopped.");
+    stopped
+}

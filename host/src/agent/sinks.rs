@@ -1,0 +1,128 @@
+//! What sources, forwarders and the archive need of state and journal, in their own terms.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use picket_series::Store as SeriesStore;
+
+use crate::model::{Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
+use crate::pipeline::commit::{Commit, Committer};
+use crate::sources::directory::examine::StatKey;
+use crate::sources::{Checkpoints, SampleSink, ScanLog};
+use crate::state::{State, Write};
+
+/// The checkpoints that are committed.
+pub(super) struct CommittedCheckpoints {
+    state: State,
+    committer: Committer,
+}
+
+impl CommittedCheckpoints {
+    pub(super) fn new(state: State, committer: Committer) -> Self {
+        Self { state, committer }
+    }
+}
+
+impl Checkpoints for CommittedCheckpoints {
+    fn load(&self, plugin: &str, source: &str) -> Vec<(Digest, Vec<u8>)> {
+        self.state.checkpoints(plugin, source).unwrap_or_else(|error| {
+            tracing::error!(plugin, source, %error, "Checkpoints cannot be read; the plugin starts as on a new node.");
+            Vec::new()
+        })
+    }
+
+    fn forget(&self, plugin: &str, source: &str, stream: &Digest) {
+        let (plugin, source, stream) = (plugin.to_owned(), source.to_owned(), *stream);
+        let writes = vec![Write::CheckpointDelete { plugin, source, stream }];
+        // Kept by a failure, it does no harm: the stream never comes back.
+        let _ = self.committer.commit(Commit { frames: Vec::new(), writes });
+    }
+}
+
+/// Samples of the `host` source: committed first, then put into the series store.
+pub(super) struct CommittedSamples {
+    committer: Committer,
+    series: Arc<SeriesStore>,
+}
+
+impl CommittedSamples {
+    pub(super) fn new(committer: Committer, series: Arc<SeriesStore>) -> Self {
+        Self { committer, series }
+    }
+}
+
+impl SampleSink for CommittedSamples {
+    fn samples(&self, source: &str, samples: Vec<Sample>) {
+        for sample in &samples {
+            let labels = sample.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
+            // What the store refuses is counted there.
+            let _ = self.series.append(&sample.name, labels, sample.time, sample.value);
+        }
+        let frames = samples.into_iter().map(Frame::Sample).collect();
+        if let Err(error) = self.committer.commit(Commit { frames, writes: Vec::new() }) {
+            tracing::error!(source, %error, "Samples cannot be committed; they are lost for upstream.");
+        }
+    }
+}
+
+/// Scans that are committed, and digests of files' contents.
+pub(super) struct CommittedScans {
+    state: State,
+    committer: Committer,
+}
+
+impl CommittedScans {
+    pub(super) fn new(state: State, committer: Committer) -> Self {
+        Self { state, committer }
+    }
+
+    fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) {
+        if let Err(error) = self.committer.commit(Commit { frames, writes }) {
+            tracing::warn!(%error, "What was found out about a file is not remembered; it is looked at again.");
+        }
+    }
+}
+
+/// Names a file's content as long as its stat key does not change.
+fn file_key(path: &Path, key: &StatKey) -> Vec<u8> {
+    [path.as_os_str().as_encoded_bytes(), &key.to_bytes()].concat()
+}
+
+impl ScanLog for CommittedScans {
+    fn known(&self, plugin: &str, generation: &Digest, key: &Digest) -> bool {
+        // What cannot be read is scanned again.
+        self.state.scanned(plugin, generation, key).is_ok_and(|known| known.is_some())
+    }
+
+    fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest> {
+        let stored = self.state.file_digest(&file_key(path, key)).ok().flatten()?;
+        stored.try_into().ok().map(Digest)
+    }
+
+    fn remember(&self, path: &Path, key: &StatKey, content: &Digest) {
+        let value = Some(content.0.to_vec());
+        self.commit(Vec::new(), vec![Write::FileDigest { key: file_key(path, key), value }]);
+    }
+
+    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) {
+        let path = path.to_string_lossy().into_owned();
+        // The agent itself left it out, before any plugin; there is no content to name.
+        let origin = Origin { plugin: "agent".to_owned(), generation: Digest::of(b"") };
+        let about = Digest::of_parts([source.as_bytes(), path.as_bytes(), reason.as_bytes()]);
+        let id = EventId::derive(&about, size, &origin.generation, 0);
+        self.commit(
+            vec![Frame::Verdict(Verdict {
+                id,
+                time: now_nanos(),
+                origin,
+                source: source.to_owned(),
+                path,
+                sha256: Digest::of(b""),
+                size,
+                verdict: VerdictKind::Skipped,
+                reason: reason.to_owned(),
+            })],
+            Vec::new(),
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! What the API says, as data. The agent fills it, the CLI reads it back; a field's name here is what
+//! users see, so it may be added but not changed.
+
+mod alert;
+mod finding;
+mod plugin;
+mod reload;
+mod status;
+mod time;
+
+pub use alert::{AlertView, Alerts};
+pub use finding::{FindingView, Findings, Pairs};
+pub use plugin::{Blame, Circuit, GenerationView, PluginCounts, PluginState, PluginView, Plugins, Rejection};
+pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
+pub use status::{
+    ConfigStatus, ForwarderStatus, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem, SourceStatus,
+    Status,
+};
+pub use time::Time;

@@ -1,0 +1,35 @@
+//! HTTP on loopback and on a Unix socket. The only module that sees HTTP server types.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `GET /healthz` | 200 while the process runs; restart the agent when it does not answer |
+//! | `GET /readyz` | 200 when the agent does its work, else 503; a failing plugin is no reason to restart |
+//! | `GET /startupz` | 200 once every plugin was loaded or rejected |
+//! | `GET /metrics` | the agent's metrics as Prometheus reads them |
+//! | `GET /api/v1/status` | [`dto::Status`] |
+//! | `GET /api/v1/plugins` | [`dto::Plugins`] |
+//! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
+//! | `GET /api/v1/alerts` | [`dto::Alerts`] |
+//! | `POST /-/reload` | [`dto::ReloadReport`], on the Unix socket only |
+//!
+//! Errors are [`problem::Problem`] documents. The loopback listener only reads, since every user of
+//! the machine can reach it; the socket takes everything from root and from the agent's own user.
+//! The API knows nothing of the agent but its [`View`].
+
+pub mod config;
+pub mod dto;
+mod listener;
+mod metrics;
+pub mod problem;
+pub mod query;
+mod reload;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use listener::ListenError;
+pub use metrics::Metrics;
+pub use server::{Server, StartError, start};
+pub use view::{FindingQuery, View};

@@ -1,0 +1,99 @@
+//! Errors as problem documents (RFC 9457): JSON with a title, a detail and a stable code.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::dto::ReloadReport;
+
+/// What went wrong, in one word that does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// There is nothing at this path.
+    NotFound,
+    /// The path does not take this method.
+    MethodNotAllowed,
+    /// A parameter of the query is wrong.
+    BadQuery,
+    /// This listener only reads, or the caller may not use it.
+    Forbidden,
+    /// The agent is starting, or cannot do its work.
+    Unavailable,
+    /// The answer took too long.
+    Timeout,
+    /// The request is larger than what is read.
+    TooLarge,
+    /// Something of the configuration or of a plugin was rejected.
+    ReloadFailed,
+    /// What was asked for cannot be read.
+    Internal,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadQuery | Self::ReloadFailed => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::NotFound => "There is nothing at this path",
+            Self::MethodNotAllowed => "The path does not take this method",
+            Self::BadQuery => "A parameter of the query is wrong",
+            Self::Forbidden => "This is not allowed here",
+            Self::Unavailable => "The agent is not ready",
+            Self::Timeout => "The answer took too long",
+            Self::TooLarge => "The request is too large",
+            Self::ReloadFailed => "The reload failed",
+            Self::Internal => "The answer could not be made",
+        }
+    }
+}
+
+/// An error of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The same for all problems of a code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Which problem it is.
+    pub code: Code,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// After a reload: what became of each plugin, and what is wrong with the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadReport>,
+}
+
+impl Problem {
+    /// A problem with its particulars.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            code,
+            detail: detail.into(),
+            reload: None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.code.status(), Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

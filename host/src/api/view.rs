@@ -1,0 +1,51 @@
+//! What the API asks the agent for. The API knows nothing else of it.
+
+use super::dto::{AlertView, FindingView, Plugins, ReloadReport, Status};
+use crate::model::Severity;
+
+/// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
+/// threads that may.
+pub trait View: Send + Sync + 'static {
+    /// Whether the agent has loaded its configuration and every plugin has got a first answer, good or
+    /// bad. Stays true once it was.
+    fn is_started(&self) -> bool;
+
+    /// Whether the agent does its work: its journal can be written and its sources run. A plugin that
+    /// fails does not make the agent unready: to restart the agent would not help it. The error says
+    /// what is wrong and what to do.
+    fn ready(&self) -> Result<(), String>;
+
+    /// How the agent is doing.
+    fn status(&self) -> Status;
+
+    /// All plugins.
+    fn plugins(&self) -> Plugins;
+
+    /// Findings, the newest first, at most `limit` and one more, so that the API can say whether there
+    /// are more. The error says why the archive cannot be read.
+    fn findings(&self, query: &FindingQuery) -> Result<Vec<FindingView>, String>;
+
+    /// Alerts that are pending or firing.
+    fn alerts(&self) -> Vec<AlertView>;
+
+    /// Loads configuration, components and assets anew and waits until what changed is active or
+    /// rejected. Never called twice at once.
+    fn reload(&self) -> ReloadReport;
+}
+
+/// Which findings are wanted; all conditions have to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingQuery {
+    /// Not earlier than this Unix time in nanoseconds.
+    pub since: Option<u64>,
+    /// Earlier than this one.
+    pub until: Option<u64>,
+    /// At least so bad.
+    pub min_severity: Option<Severity>,
+    /// Made by this plugin.
+    pub plugin: Option<String>,
+    /// Holds this text, in any case, in its message, attributes or record.
+    pub text: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}

@@ -1,0 +1,152 @@
+//! Searching the segments: the newest matches, in memory that the query bounds.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::index::{Index, Segment};
+use super::metrics::Metrics;
+use super::query::{Filter, MAX_ANSWER_BYTES, MAX_LIMIT, Query};
+use super::segment::{self, ReadError, Records};
+use crate::model::{Finding, Frame};
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// Newest first.
+    pub frames: Vec<Frame>,
+    /// There may be more: the limit or [`MAX_ANSWER_BYTES`] cut the answer.
+    pub more: bool,
+}
+
+impl Found {
+    /// The findings among the frames.
+    pub fn into_findings(self) -> Vec<Finding> {
+        let finding = |frame| match frame {
+            Frame::Finding(finding) => Some(finding),
+            _ => None,
+        };
+        self.frames.into_iter().filter_map(finding).collect()
+    }
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The text to look for is too long.
+    #[error("the text to look for has {bytes} bytes; at most {limit} are allowed")]
+    LongText {
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A segment cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The segment.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// Where a match stands; greater is newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    time: u64,
+    segment: u64,
+    offset: u64,
+}
+
+/// Searches the segments of an index. Segments that retention has taken meanwhile are left out, and
+/// damaged ones give what stands before the damage.
+pub(super) fn search(
+    folder: &Path,
+    index: &Index,
+    query: &Query,
+    metrics: &Metrics,
+) -> Result<Found, SearchError> {
+    let filter = Filter::new(query)?;
+    let limit = query.limit.min(MAX_LIMIT);
+    let mut segments: Vec<&Segment> =
+        index.segments.iter().filter(|segment| filter.may_match(segment.oldest, segment.newest)).collect();
+    segments.sort_by_key(|segment| Reverse(segment.newest));
+    let mut best = BinaryHeap::new();
+    let mut more = false;
+    for segment in segments {
+        let worst =
+            best.peek().filter(|_| best.len() >= limit).map(|Reverse(place): &Reverse<Place>| place.time);
+        if worst.is_some_and(|time| segment.newest < time) {
+            // So are all that follow. Whether they match is not worth reading them.
+            more = true;
+            break;
+        }
+        let read = read_segment(folder, segment, |place, frame| {
+            if filter.matches(frame) {
+                best.push(Reverse(place));
+                if best.len() > limit {
+                    best.pop();
+                    more = true;
+                }
+            }
+        });
+        tolerate(read, &segment::path(folder, segment.number), metrics)?;
+    }
+    let places: Vec<Place> = best.into_sorted_vec().into_iter().map(|Reverse(place)| place).collect();
+    fetch(folder, &places, more, metrics)
+}
+
+fn read_segment(
+    folder: &Path,
+    segment: &Segment,
+    mut each: impl FnMut(Place, &Frame),
+) -> Result<(), ReadError> {
+    let mut records = Records::open(&segment::path(folder, segment.number), segment.length)?;
+    while let Some(record) = records.next()? {
+        let place = Place { time: record.frame.time(), segment: segment.number, offset: record.offset };
+        each(place, &record.frame);
+    }
+    Ok(())
+}
+
+/// Reads the matches again, for all of them together could be more than the answer may have.
+fn fetch(folder: &Path, places: &[Place], more: bool, metrics: &Metrics) -> Result<Found, SearchError> {
+    let mut found = Found { frames: Vec::new(), more };
+    let mut open: Option<(u64, File)> = None;
+    let mut bytes = 0;
+    for place in places {
+        let path = segment::path(folder, place.segment);
+        let read = match &mut open {
+            Some((number, file)) if *number == place.segment => segment::read_at(file, place.offset),
+            _ => File::open(&path)
+                .map_err(ReadError::Io)
+                .and_then(|file| segment::read_at(&mut open.insert((place.segment, file)).1, place.offset)),
+        };
+        if let Some((frame, length)) = tolerate(read, &path, metrics)? {
+            bytes += length;
+            if bytes > MAX_ANSWER_BYTES && !found.frames.is_empty() {
+                found.more = true;
+                break;
+            }
+            found.frames.push(frame);
+        }
+    }
+    Ok(found)
+}
+
+/// Damage and deletion take away from an answer; other errors prevent it.
+fn tolerate<T>(read: Result<T, ReadError>, path: &Path, metrics: &Metrics) -> Result<Option<T>, SearchError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(ReadError::Io(source)) => Err(SearchError::Io { path: path.to_owned(), source }),
+        Err(error) => {
+            metrics.damaged.inc();
+            tracing::warn!(path = %path.display(), %error, "A segment of the archive cannot be read to its end.");
+            Ok(None)
+        }
+    }
+}

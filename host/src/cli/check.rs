@@ -1,0 +1,56 @@
+//! `picket check`: everything that would keep the configuration from working, found without changing
+//! anything.
+
+use clap::Args;
+
+use super::Failure;
+use super::exit::CONFIG;
+use super::global::Global;
+use super::output::{self, Output};
+use crate::agent;
+use crate::config::{self, Checked, Problem, Problems};
+
+/// Of `picket check`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Look at the files alone, as if no variable of the environment was set.
+    #[arg(long)]
+    no_environment: bool,
+    /// Look at the configuration alone, not at plugins, sources and the data folder.
+    #[arg(long)]
+    config_only: bool,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
+    global.start_log();
+    let mut options = global.options();
+    if arguments.no_environment {
+        options.environment.clear();
+    }
+    let (checked, problems) = match config::load(&options) {
+        Err(Problems(problems)) => (None, problems),
+        Ok(checked) => {
+            let problems = if arguments.config_only { Vec::new() } else { agent::check(&checked) };
+            (Some(checked), problems)
+        }
+    };
+    match global.output {
+        Output::Json => {
+            output::json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?
+        }
+        Output::Text => show(checked.as_ref(), &problems),
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::Said(CONFIG)) }
+}
+
+fn show(checked: Option<&Checked>, problems: &[Problem]) {
+    match checked {
+        Some(checked) if problems.is_empty() => println!(
+            "The configuration is good: {} plugins, {} sources, {} forwarders.",
+            checked.plugins.len(),
+            checked.sources.len(),
+            checked.forwarders.len(),
+        ),
+        _ => eprintln!("{}", Problems(problems.to_vec())),
+    }
+}

@@ -1,0 +1,32 @@
+//! `picket plugin …`: what the author of a plugin needs.
+
+mod bench;
+mod build;
+mod exposition;
+mod inspect;
+mod returned;
+mod test;
+
+use clap::Subcommand;
+
+use super::Failure;
+use super::global::Global;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Build a plugin's component.
+    Build(build::Arguments),
+    /// Show what a component is and what it asks for.
+    Inspect(inspect::Arguments),
+    /// Run a plugin's own tests, and its component in the sandbox over an input.
+    Test(test::Arguments),
+}
+
+pub(super) fn run(global: &Global, verb: &Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Build(arguments) => build::run(global, arguments),
+        Verb::Inspect(arguments) => inspect::run(global, arguments),
+        Verb::Test(arguments) => test::run(global, arguments),
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line as people type it.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::Cli;
+use super::output::Output;
+use crate::config::Flag;
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+/// What is wrong with a line, or nothing.
+fn error(line: &str) -> Option<(i32, String)> {
+    let words = std::iter::once("picket").chain(line.split_whitespace()).map(OsString::from);
+    Cli::try_parse_from(words).err().map(|error| (error.exit_code(), error.to_string()))
+}
+
+#[test]
+fn good_lines_are_taken() {
+    for line in [
+        "run --config /etc/picket/picket.toml --log-level debug --log-format json",
+        "--no-color check --config-only --no-environment --output json",
+        "status --socket /run/picket.sock",
+        "scan /srv /tmp/x --plugin file-guard --plugin mine.wasm --fail-on malicious -v",
+        "analyze access.log - --plugin-dir plugins --fail-on high",
+        "findings --since 2h --until 2026-11-20T16:00:00Z --severity high --plugin p --text x --limit 5",
+        "alerts --output json",
+        "plugin build --debug folder",
+        "plugin build",
+    ] {
+        assert_eq!(error(line), None, "{line}");
+    }
+}
+
+#[test]
+fn bad_lines_end_with_2_and_say_what_is_possible() {
+    for (line, says) in [
+        ("", "Usage"),
+        ("rnu", "'run'"),
+        ("run --colour", "'--no-color'"),
+        ("scan", "<PATH>"),
+        ("findings --severity bad", "critical"),
+        ("findings --since yesterday", "how long ago"),
+        ("findings --limit 0", "1..=10000"),
+        ("check --output xml", "text, json"),
+        ("scan x --fail-on clean", "suspicious, malicious"),
+    ] {
+        let (code, message) = error(line).unwrap();
+        assert_eq!(code, 2, "{line}");
+        assert!(message.contains(says), "{line}: {message}");
+    }
+    assert_eq!(error("--help").unwrap().0, 0);
+    assert_eq!(error("--version").unwrap().0, 0);
+}
+
+#[test]
+fn flags_stand_for_settings() {
+    let cli = Cli::try_parse_from(["picket", "run", "--log-level", "debug", "--log-format", "json"]).unwrap();
+    let flag = |key: &str, value: &str, name| Flag { key: key.into(), value: value.into(), name };
+    let expected = [flag("log.format", "json", "--log-format"), flag("log.level", "debug", "--log-level")];
+    assert_eq!(cli.global.flags(), expected);
+    assert_eq!(cli.global.output, Output::Text);
+}

@@ -1,0 +1,95 @@
+//! How far a reader of the journal has come, as it is stored: MessagePack behind a version byte.
+
+use picket_journal::Position;
+use serde::{Deserialize, Serialize};
+
+/// The first byte of a stored cursor.
+const VERSION: u8 = 1;
+
+/// A position and what its owner wants to be told again there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Cursor {
+    pub(super) position: Position,
+    pub(super) note: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    segment: u64,
+    offset: u64,
+    note: Vec<u8>,
+}
+
+/// A stored cursor that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// A newer agent stored it.
+    #[error(
+        "the cursor `{name}` has version {found}, and this agent knows only up to {VERSION}: start the newer \
+         agent that stored it"
+    )]
+    NewerVersion {
+        /// Whose it is.
+        name: String,
+        /// Its first byte.
+        found: u8,
+    },
+    /// Its bytes mean nothing.
+    #[error("the cursor `{name}` is damaged: {cause}")]
+    Damaged {
+        /// Whose it is.
+        name: String,
+        /// What the decoder says.
+        cause: String,
+    },
+}
+
+impl Cursor {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Position { segment, offset } = self.position;
+        let stored = Stored { segment, offset, note: self.note.clone() };
+        let mut bytes = vec![VERSION];
+        rmp_serde::encode::write(&mut bytes, &stored).expect("plain data always encodes into memory");
+        bytes
+    }
+
+    pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Self, CursorError> {
+        let damaged = |cause: String| CursorError::Damaged { name: name.to_owned(), cause };
+        match bytes.split_first() {
+            Some((&VERSION, packed)) => {
+                let stored: Stored =
+                    rmp_serde::from_slice(packed).map_err(|error| damaged(error.to_string()))?;
+                let position = Position { segment: stored.segment, offset: stored.offset };
+                Ok(Self { position, note: stored.note })
+            }
+            Some((&found, _)) if found > VERSION => {
+                Err(CursorError::NewerVersion { name: name.to_owned(), found })
+            }
+            _ => Err(damaged("it has no version".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_as_stored() {
+        let cursor = Cursor { position: Position { segment: 7, offset: 1 << 40 }, note: vec![1, 2] };
+        assert_eq!(Cursor::decode("x", &cursor.encode()), Ok(cursor));
+    }
+
+    fn check_refused(bytes: &[u8], expected: &str) {
+        let error = Cursor::decode("results", bytes).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("results"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_cursor_says_whose_it_was() {
+        check_refused(&[], "damaged");
+        check_refused(&[1, 0xc1], "damaged");
+        check_refused(&[2, 0x93], "version 2");
+    }
+}

@@ -1,0 +1,385 @@
+//! The drain loop between a real journal on a simulated disk and a receiver that can fail.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use picket_journal::Journal;
+use picket_journal::sim::SimFs;
+use proptest::prelude::*;
+
+use super::drain::{Deps, Drain};
+use super::*;
+use crate::model::{Frame, FrameKind, Sample, Span};
+use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
+use crate::state::{MemoryTable, State};
+
+/// Longer than any test needs.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The agent's durable parts, and what runs on them.
+struct Agent {
+    fs: SimFs,
+    table: Arc<MemoryTable>,
+    registry: prometheus::Registry,
+    metrics: Metrics,
+    running: Option<(Committer, CommitThread, State)>,
+}
+
+impl Agent {
+    fn start(seed: u64) -> Self {
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let (fs, table) = (SimFs::new(seed), Arc::new(MemoryTable::new(seed)));
+        let mut agent = Self { fs, table, registry, metrics, running: None };
+        agent.restart();
+        agent
+    }
+
+    fn restart(&mut self) {
+        self.running = None;
+        let config = commit::Config::default();
+        let fs = Arc::new(self.fs.clone());
+        let (journal, _) = Journal::open(fs, Path::new("/journal"), config.journal()).unwrap();
+        let state = State::with_table(self.table.clone()).unwrap();
+        let metrics = commit::Metrics::new(&prometheus::Registry::new()).unwrap();
+        let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
+        self.running = Some((committer, thread, state));
+    }
+
+    fn committer(&self) -> &Committer {
+        &self.running.as_ref().unwrap().0
+    }
+
+    fn deps(&self) -> Deps {
+        let (committer, _, state) = self.running.as_ref().unwrap();
+        Deps { committer: committer.clone(), state: state.clone(), metrics: self.metrics.clone() }
+    }
+
+    /// One commit of samples with these numbers.
+    fn commit(&self, numbers: impl IntoIterator<Item = u64>) {
+        let frames = numbers.into_iter().map(sample).collect();
+        self.committer().commit(Commit { frames, writes: vec![] }).unwrap();
+    }
+
+    fn drain(&self, receiver: &Receiver) -> Drain {
+        let backoff =
+            BackoffConfig { first: Span(Duration::from_millis(1)), most: Span(Duration::from_millis(4)) };
+        let config = drain::Config { batch_frames: 10, backoff, ..drain::Config::default() };
+        Drain::start("test", Box::new(receiver.clone()), config, self.deps()).unwrap()
+    }
+
+    fn counter(&self, name: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        family.map_or(0.0, |family| {
+            family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
+        })
+    }
+}
+
+fn sample(number: u64) -> Frame {
+    Frame::Sample(Sample { name: "n".into(), labels: vec![], time: number, value: 0.0 })
+}
+
+/// A receiver that remembers what it was sent, and how much of that was accepted as its note.
+#[derive(Clone, Default)]
+struct Receiver {
+    inner: Arc<Mutex<Received>>,
+}
+
+#[derive(Default)]
+struct Received {
+    numbers: Vec<u64>,
+    batches: usize,
+    errors: VecDeque<SendError>,
+    down: bool,
+}
+
+impl Receiver {
+    fn inner(&self) -> MutexGuard<'_, Received> {
+        self.inner.lock().unwrap()
+    }
+
+    fn wait_for(&self, count: u64) {
+        wait_until(|| self.inner().numbers.len() as u64 >= count);
+        assert_eq!(self.inner().numbers, (0..count).collect::<Vec<_>>());
+    }
+}
+
+impl Forwarder for Receiver {
+    fn wants(&self, kind: FrameKind) -> bool {
+        kind == FrameKind::Sample
+    }
+
+    fn resume(&mut self, note: &[u8]) -> Result<(), SendError> {
+        let accepted = note.try_into().map_or(0, u64::from_le_bytes);
+        self.inner().numbers.truncate(accepted as usize);
+        Ok(())
+    }
+
+    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+        let mut inner = self.inner();
+        if inner.down {
+            return Err(SendError::later("the receiver is down"));
+        }
+        inner.batches += 1;
+        // Like a file on a full disk, it may keep a part of what it does not accept.
+        let error = inner.errors.pop_front();
+        let kept = if error.is_some() { frames.len() / 2 } else { frames.len() };
+        inner.numbers.extend(frames[..kept].iter().map(Frame::time));
+        match error {
+            Some(error) => Err(error),
+            None => Ok((inner.numbers.len() as u64).to_le_bytes().to_vec()),
+        }
+    }
+}
+
+#[track_caller]
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let give_up = Instant::now() + LONG;
+    while !condition() {
+        assert!(Instant::now() < give_up, "it did not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn everything_is_sent_once_in_order_over_restarts() {
+    let mut agent = Agent::start(1);
+    let receiver = Receiver::default();
+    for round in 0..5 {
+        agent.commit(round * 20..round * 20 + 3);
+        let drain = agent.drain(&receiver);
+        receiver.wait_for(round * 20 + 3);
+        agent.commit([]);
+        for number in round * 20 + 3..round * 20 + 20 {
+            agent.commit([number]);
+        }
+        drain.stop(LONG).release();
+        receiver.wait_for(round * 20 + 20);
+        agent.restart();
+    }
+    assert_eq!(agent.counter("picket_forwarder_sent_frames_total"), 100.0);
+    assert_eq!(agent.counter("picket_forwarder_retries_total"), 0.0);
+}
+
+#[test]
+fn a_backlog_is_sent_in_batches_of_whole_commits() {
+    let agent = Agent::start(2);
+    for number in 0..30 {
+        agent.commit(number * 4..number * 4 + 4);
+    }
+    let receiver = Receiver::default();
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(120);
+    let _stopped = drain.stop(LONG);
+    // Commits of four frames, until there are ten.
+    assert_eq!(receiver.inner().batches, 10);
+}
+
+#[test]
+fn a_batch_that_is_not_accepted_is_sent_again_and_nothing_else() {
+    let agent = Agent::start(3);
+    let receiver = Receiver::default();
+    let after = Some(Duration::from_millis(2));
+    receiver.inner().errors.extend([
+        SendError::later("full"),
+        SendError::Later { reason: "busy".into(), after },
+        SendError::later("full"),
+    ]);
+    agent.commit(0..10);
+    let drain = agent.drain(&receiver);
+    agent.commit(10..20);
+    receiver.wait_for(20);
+    assert_eq!(agent.counter("picket_forwarder_retries_total"), 3.0);
+    let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn what_the_receiver_refuses_for_good_is_dropped_and_counted() {
+    let agent = Agent::start(4);
+    let receiver = Receiver::default();
+    receiver.inner().errors.push_back(SendError::Refused { reason: "too large".into() });
+    agent.commit(100..110);
+    let drain = agent.drain(&receiver);
+    agent.commit(0..10);
+    receiver.wait_for(10);
+    assert_eq!(agent.counter("picket_forwarder_failed_total"), 10.0);
+    let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn what_waits_is_shown_with_the_reason() {
+    let agent = Agent::start(5);
+    let receiver = Receiver::default();
+    receiver.inner().down = true;
+    let drain = agent.drain(&receiver);
+    agent.commit(0..10);
+    wait_until(|| drain.status().error.as_deref() == Some("the receiver is down"));
+    assert!(drain.status().queued_bytes > 0);
+    receiver.inner().down = false;
+    receiver.wait_for(10);
+    wait_until(|| drain.status() == drain::Status::default());
+    let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_receiver_that_is_down() {
+    let mut agent = Agent::start(6);
+    let receiver = Receiver::default();
+    receiver.inner().down = true;
+    agent.commit(0..10);
+    let drain = agent.drain(&receiver);
+    let _stopped = drain.stop(Duration::from_millis(20));
+    receiver.inner().down = false;
+    agent.restart();
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(10);
+    let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn a_cursor_that_cannot_be_stored_holds_up_the_next_batch() {
+    let agent = Agent::start(7);
+    let receiver = Receiver::default();
+    let drain = agent.drain(&receiver);
+    agent.commit(0..10);
+    receiver.wait_for(10);
+    agent.table.set_full(true);
+    // Durable in the journal before the state is asked, so readers see it.
+    let frames = (10..20).map(sample).collect();
+    let committer = agent.committer().clone();
+    let blocked = std::thread::spawn(move || committer.commit(Commit { frames, writes: vec![] }));
+    wait_until(|| drain.status().error.is_some() || blocked.is_finished());
+    agent.table.set_full(false);
+    let committed = blocked.join().unwrap();
+    if committed.is_ok() {
+        receiver.wait_for(20);
+    }
+    agent.commit(if committed.is_ok() { 20..30 } else { 10..20 });
+    receiver.wait_for(if committed.is_ok() { 30 } else { 20 });
+    let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn a_damaged_cursor_is_an_error_that_names_it() {
+    let agent = Agent::start(8);
+    agent.deps().state.meta_put("cursor/test", vec![9, 9]).unwrap();
+    let config = drain::Config::default();
+    let Err(error) = Drain::start("test", Box::new(Receiver::default()), config, agent.deps()) else {
+        panic!("it started")
+    };
+    assert!(error.to_string().contains("`test` has version 9"), "{error}");
+}
+
+#[test]
+fn a_journal_that_was_replaced_is_read_from_its_end() {
+    let mut agent = Agent::start(9);
+    agent.commit(0..10);
+    let receiver = Receiver::default();
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(10);
+    let _stopped = drain.stop(LONG);
+    agent.running = None;
+    (agent.fs, agent.table) = (SimFs::new(1), {
+        let (old, new) = (State::with_table(agent.table.clone()).unwrap(), Arc::new(MemoryTable::new(1)));
+        let cursor = old.meta_get("cursor/test").unwrap().unwrap();
+        State::with_table(new.clone()).unwrap().meta_put("cursor/test", cursor).unwrap();
+        new
+    });
+    agent.restart();
+    let drain = agent.drain(&receiver);
+    agent.commit(10..30);
+    receiver.wait_for(30);
+    let _stopped = drain.stop(LONG);
+}
+
+fn file(path: &Path) -> Config {
+    Config::File(file::Config::new(path))
+}
+
+#[test]
+fn forwarders_follow_the_configuration() {
+    let agent = Agent::start(10);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lines = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default().lines().count();
+    let notice = || {
+        let digest = crate::model::Digest::of(b"x");
+        Frame::Notice(crate::model::Notice {
+            id: crate::model::EventId::derive(&digest, 0, &digest, 0),
+            time: 1,
+            origin: crate::model::Origin { plugin: "p".into(), generation: digest },
+            event: crate::model::LifecycleEvent::Active,
+            reason: String::new(),
+        })
+    };
+    let commit = || agent.committer().commit(Commit { frames: vec![notice(), sample(1)], writes: vec![] });
+    commit().unwrap();
+    let start = |configs| Forwarders::start(configs, drain::Config::default(), agent.deps());
+    let mut configs =
+        BTreeMap::from([("a".to_owned(), file(&path("a"))), ("b".to_owned(), file(&path("b")))]);
+    let mut forwarders = start(configs.clone()).unwrap();
+    wait_until(|| lines("a") == 1 && lines("b") == 1);
+    configs.insert("a".to_owned(), file(&path("c")));
+    configs.remove("b");
+    forwarders.reconfigure(configs.clone(), LONG).unwrap();
+    commit().unwrap();
+    wait_until(|| lines("c") == 1);
+    assert_eq!(forwarders.status().into_iter().map(|one| one.name).collect::<Vec<_>>(), ["a"]);
+    assert_eq!((lines("a"), lines("b")), (1, 1));
+    configs.insert("b".to_owned(), file(&path("c")));
+    let error = forwarders.reconfigure(configs.clone(), LONG).unwrap_err().to_string();
+    assert!(error.contains("`a` and `b`"), "{error}");
+    configs.insert("b".to_owned(), file(&path("b")));
+    forwarders.reconfigure(configs, LONG).unwrap();
+    wait_until(|| lines("b") == 2);
+    forwarders.stop(LONG);
+    let reserved = start(BTreeMap::from([("archive".to_owned(), file(&path("d")))])).err().unwrap();
+    assert!(reserved.to_string().contains("`archive`"), "{reserved}");
+}
+
+#[test]
+fn a_forwarders_section_reads_from_toml() {
+    let text = "kind = 'file'\npath = 'x'\nkeep = 1";
+    assert!(matches!(toml::from_str(text).unwrap(), Config::File(file::Config { keep: 1, .. })));
+    assert!(toml::from_str::<Config>("kind = 'file'\npath = 'x'\nkeeps = 1").is_err());
+    assert!(toml::from_str::<Config>("kind = 'fax'").is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// A power cut takes cursors that were not synced; the notes of those that are left say what the
+    /// receiver has to forget.
+    #[test]
+    fn each_frame_arrives_once_over_power_cuts(
+        seed in any::<u64>(),
+        rounds in prop::collection::vec((1..30_u64, 0..3_usize), 1..6),
+    ) {
+        let mut agent = Agent::start(seed);
+        let receiver = Receiver::default();
+        let mut count = 0;
+        for (frames, errors) in rounds {
+            receiver.inner().errors.extend(vec![SendError::later("full"); errors]);
+            let drain = agent.drain(&receiver);
+            for _ in 0..frames {
+                agent.commit([count]);
+                count += 1;
+            }
+            receiver.wait_for(count);
+            let _stopped = drain.stop(LONG);
+            agent.running = None;
+            agent.table.power_cut();
+            agent.restart();
+        }
+        let drain = agent.drain(&receiver);
+        receiver.wait_for(count);
+        let _stopped = drain.stop(LONG);
+        let numbers = receiver.inner().numbers.clone();
+        prop_assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,25 @@
+//! The Picket agent: reads records, files and metrics, runs sandboxed plugins over them, and
+//! commits what they return. See ARCHITECTURE.md for the map.
+#![forbid(unsafe_code)]
+
+pub mod model;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod sources;
+
+pub mod pipeline;
+
+pub mod lifecycle;
+
+pub mod state;
+
+pub mod alerts;
+pub mod archive;
+pub mod forwarders;
+
+pub mod api;
+pub mod cli;
+
+pub mod agent;

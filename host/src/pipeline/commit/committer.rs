@@ -1,0 +1,82 @@
+//! The callers' side of the commit thread.
+
+use crossbeam_channel::{Sender, bounded};
+use picket_journal::{Position, Tail};
+
+use super::core::Request;
+use super::floors::Floors;
+use super::thread::Message;
+use super::{Commit, CommitError, Drain, Metrics, payload};
+
+/// Hands commits to the commit thread. Cheap to clone; for any number of threads.
+#[derive(Clone)]
+pub struct Committer {
+    pub(super) sender: Sender<Message>,
+    pub(super) tail: Tail,
+    pub(super) floors: Floors,
+    pub(super) max_bytes: usize,
+    pub(super) metrics: Metrics,
+}
+
+impl Committer {
+    /// Makes a commit durable and applies it to the state; blocks until both is done. Returns the
+    /// position behind it in the journal.
+    ///
+    /// Commits of one caller are in the journal in the order of its calls; commits of several callers
+    /// share a sync.
+    pub fn commit(&self, commit: Commit) -> Result<Position, CommitError> {
+        let committed = self.send(commit);
+        if let Err(error) = &committed {
+            self.metrics.failures.with_label_values(&[error.reason()]).inc();
+        }
+        committed
+    }
+
+    /// The readers' side of the journal.
+    pub fn tail(&self) -> Tail {
+        self.tail.clone()
+    }
+
+    /// Reads the frames of all commits behind a position.
+    pub fn drain(&self, from: Position) -> Drain {
+        Drain::new(self.tail(), from)
+    }
+
+    /// Says up to where a reader needs the journal no more. What lies before is deleted as soon as the
+    /// other readers and the state have passed it as well.
+    ///
+    /// Call it after the cursor was put into the state, with the same position: the commit thread syncs
+    /// the state before it acts on a floor, so that no start finds a cursor in deleted segments.
+    pub fn set_floor(&self, name: &str, position: Position) {
+        self.floors.set(name, position);
+    }
+
+    /// Names all readers that there are. One that has never set its floor holds everything back; one
+    /// that is known from the last run, and not named, nothing any more. Until this is called nothing is
+    /// deleted, save at the journal's bound.
+    pub fn set_readers(&self, names: &[String]) {
+        self.floors.set_readers(names);
+    }
+
+    fn send(&self, commit: Commit) -> Result<Position, CommitError> {
+        let (request, reply) = Request::new(commit, self.max_bytes)?;
+        self.sender.send(Message::Commit(request)).map_err(|_| CommitError::Stopped)?;
+        reply.recv().unwrap_or(Err(CommitError::Stopped))
+    }
+}
+
+impl Request {
+    /// Checks and packs a commit, on the thread of its caller.
+    pub(super) fn new(
+        commit: Commit,
+        max_bytes: usize,
+    ) -> Result<(Self, crossbeam_channel::Receiver<Result<Position, CommitError>>), CommitError> {
+        commit.writes.iter().try_for_each(crate::state::Write::check)?;
+        let payload = payload::encode(&commit).map_err(|error| CommitError::Encode(error.to_string()))?;
+        if payload.len() > max_bytes {
+            return Err(CommitError::TooLarge { bytes: payload.len(), limit: max_bytes });
+        }
+        let (reply, receiver) = bounded(1);
+        Ok((Self { payload, writes: commit.writes, reply }, receiver))
+    }
+}

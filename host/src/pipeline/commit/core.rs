@@ -1,0 +1,308 @@
+//! The commit thread's work without the thread, so that a test can drive it step by step.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use picket_journal::{Journal, JournalError, Position};
+
+use super::floors::Floors;
+use super::{CommitError, Config, DecodeError, Metrics, STATE_SYNC_BYTES, payload};
+use crate::state::{State, StateError, Write};
+
+/// A replay applies this many bytes of commits in one batch: each batch costs sled a write.
+const REPLAY_BYTES: usize = 1 << 20;
+
+/// How long to wait before the state is tried again after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A commit on its way.
+pub(super) struct Request {
+    pub(super) payload: Vec<u8>,
+    pub(super) writes: Vec<Write>,
+    /// Holds one answer without blocking. The caller may be gone.
+    pub(super) reply: Sender<Result<Position, CommitError>>,
+}
+
+impl Request {
+    fn answer(self, result: Result<Position, CommitError>) {
+        let _ = self.reply.send(result);
+    }
+}
+
+/// Journal and state, and what is between them.
+pub(super) struct Core {
+    journal: Journal,
+    state: State,
+    floors: Floors,
+    metrics: Metrics,
+    config: Config,
+    /// Commits that are durable, and that the state has not taken yet because it has failed.
+    waiting: Vec<(Position, Request)>,
+    /// Why the state is not up to date.
+    failed: Option<Arc<StateError>>,
+    /// When it was last tried to be opened again.
+    tried_at: Instant,
+    unsynced_bytes: u64,
+    synced_at: Instant,
+}
+
+impl Core {
+    /// Brings the state up to the journal's end.
+    pub(super) fn open(
+        journal: Journal,
+        state: State,
+        config: Config,
+        metrics: Metrics,
+    ) -> Result<Self, CommitError> {
+        let floors = Floors::load(&state)?;
+        let mut core = Self {
+            journal,
+            state,
+            floors,
+            metrics,
+            config,
+            waiting: Vec::new(),
+            failed: None,
+            tried_at: Instant::now(),
+            unsynced_bytes: 0,
+            synced_at: Instant::now(),
+        };
+        core.replay()?;
+        // After `kill -9` what the state shows may be in the system's cache only; readers are about to
+        // act on it.
+        core.sync_state()?;
+        Ok(core)
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(super) fn floors(&self) -> Floors {
+        self.floors.clone()
+    }
+
+    /// Commits requests together and answers each.
+    pub(super) fn group(&mut self, requests: Vec<Request>) {
+        if let Err(error) = self.ready() {
+            requests.into_iter().for_each(|request| request.answer(Err(error.clone())));
+            return;
+        }
+        let mut appended = Vec::with_capacity(requests.len());
+        for request in requests {
+            match self.journal.append(&request.payload) {
+                Ok(end) => appended.push((end, request)),
+                Err(error) => request.answer(Err(error.into())),
+            }
+        }
+        // Also when nothing was appended: after a loss this is what makes the journal usable again.
+        match self.sync_journal() {
+            Ok(_) => self.apply(appended),
+            Err(error) => {
+                let error = CommitError::from(error);
+                appended.into_iter().for_each(|(_, request)| request.answer(Err(error.clone())));
+            }
+        }
+    }
+
+    /// How long the thread may sleep before [`maintain`](Self::maintain) has something to do.
+    pub(super) fn next_maintenance(&self) -> Duration {
+        match self.failed {
+            Some(_) => RETRY.saturating_sub(self.tried_at.elapsed()),
+            None => self.config.state_sync_interval.0.saturating_sub(self.synced_at.elapsed()),
+        }
+    }
+
+    /// What has to be done from time to time: repairing and syncing the state, deleting segments.
+    pub(super) fn maintain(&mut self) {
+        if self.failed.is_some() && self.tried_at.elapsed() >= RETRY {
+            // A failure is kept in `failed`, and logged.
+            let _ = self.recover();
+        }
+        let due = self.synced_at.elapsed() >= self.config.state_sync_interval.0;
+        if due || self.unsynced_bytes >= STATE_SYNC_BYTES {
+            let _ = self.sync_state();
+        }
+    }
+
+    /// Syncs the state, and deletes the segments that nobody needs.
+    pub(super) fn sync_state(&mut self) -> Result<(), CommitError> {
+        self.synced_at = Instant::now();
+        self.unsynced_bytes = 0;
+        if let Some(error) = &self.failed {
+            return Err(CommitError::State(error.clone()));
+        }
+        // The floors must be read before the sync: each stands for a cursor that is in the state by now,
+        // and that the sync makes durable.
+        let timer = self.metrics.state_sync_seconds.start_timer();
+        let synced = self.floors.save(&self.state).and_then(|floor| Ok((floor, self.state.sync()?)));
+        timer.observe_duration();
+        match synced {
+            Ok((floor, synced)) => {
+                if let Err(error) = self.delete(synced, floor) {
+                    tracing::warn!(%error, "Old segments of the journal cannot be deleted.");
+                }
+                self.measure();
+                Ok(())
+            }
+            Err(error) => Err(CommitError::State(self.fail(error))),
+        }
+    }
+
+    /// Syncs what there is and answers who still waits.
+    pub(super) fn close(mut self) -> Result<(), CommitError> {
+        if self.failed.is_some() {
+            let _ = self.recover();
+        }
+        let synced = self.sync_state();
+        for (_, request) in self.waiting.drain(..) {
+            request.answer(Err(CommitError::NotApplied));
+        }
+        synced
+    }
+
+    fn ready(&mut self) -> Result<(), CommitError> {
+        if let Some(error) = &self.failed {
+            return Err(CommitError::State(error.clone()));
+        }
+        Ok(self.state.check_room()?)
+    }
+
+    fn sync_journal(&mut self) -> Result<Position, JournalError> {
+        let timer = self.metrics.sync_seconds.start_timer();
+        let synced = self.journal.sync();
+        timer.observe_duration();
+        synced
+    }
+
+    fn apply(&mut self, appended: Vec<(Position, Request)>) {
+        let Some((end, _)) = appended.last() else {
+            return;
+        };
+        let writes = appended.iter().flat_map(|(_, request)| &request.writes);
+        match self.state.apply(writes, *end) {
+            Ok(()) => self.acknowledge(appended),
+            Err(error) => {
+                self.fail(error);
+                self.waiting.extend(appended);
+                // Often it can be opened again at once.
+                let _ = self.recover();
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, applied: Vec<(Position, Request)>) {
+        for (end, request) in applied {
+            let bytes = request.payload.len() as u64;
+            self.unsynced_bytes += bytes;
+            self.metrics.commits.inc();
+            self.metrics.commit_bytes.inc_by(bytes);
+            request.answer(Ok(end));
+        }
+    }
+
+    fn fail(&mut self, error: StateError) -> Arc<StateError> {
+        tracing::error!(%error, "The state has failed; it will be opened again and brought up to date.");
+        self.state.set_behind(true);
+        let error = Arc::new(error);
+        self.failed = Some(error.clone());
+        error
+    }
+
+    /// Opens a failed state again and applies what it has lost.
+    pub(super) fn recover(&mut self) -> Result<(), CommitError> {
+        self.tried_at = Instant::now();
+        let recovered = self.state.reopen().map_err(CommitError::from).and_then(|()| self.replay());
+        match recovered {
+            Ok(()) => {
+                self.state.set_behind(false);
+                self.failed = None;
+                self.metrics.state_reopened.inc();
+                tracing::info!("The state is up to date again.");
+                let waiting = std::mem::take(&mut self.waiting);
+                self.acknowledge(waiting);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "The state cannot be brought up to date yet.");
+                if let CommitError::State(cause) = &error {
+                    self.failed = Some(cause.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Applies the commits that the journal has and the state does not.
+    fn replay(&mut self) -> Result<(), CommitError> {
+        let from = self.state.applied()?;
+        let (first, end) = (self.journal.first(), self.journal.durable_end());
+        if from > end {
+            tracing::error!(
+                state = %from, journal = %end,
+                "The journal ends before the state does: its end was damaged or its folder replaced."
+            );
+            return Ok(self.journal.advance_past(from)?);
+        }
+        if from.segment + 1 < first.segment && from != end {
+            tracing::error!(
+                state = %from, journal = %first,
+                "The journal begins behind the state: the state was replaced or has lost what was synced. \
+                 Commits between the two are missing from it."
+            );
+        }
+        let damaged = self.journal.tail().damage();
+        let mut reader = self.journal.tail().reader(from);
+        let mut writes = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = reader.next()? {
+            match payload::writes(&entry.payload) {
+                Ok(found) => writes.extend(found),
+                Err(error @ DecodeError::Malformed { .. }) => {
+                    self.metrics.malformed.inc();
+                    tracing::error!(position = %entry.position, %error, "A commit is lost to the state.");
+                }
+                Err(source) => return Err(CommitError::Replay { position: entry.position, source }),
+            }
+            self.metrics.replayed.inc();
+            bytes += entry.payload.len();
+            if bytes >= REPLAY_BYTES || entry.next == end {
+                self.state.apply(&writes, entry.next)?;
+                writes.clear();
+                bytes = 0;
+            }
+        }
+        let skipped = self.journal.tail().damage().bytes - damaged.bytes;
+        if skipped > 0 {
+            tracing::error!(bytes = skipped, "Commits are lost to the state: the journal is damaged.");
+        }
+        // The last commits may be among the damaged ones.
+        if self.state.applied()? < end {
+            self.state.apply(&writes, end)?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, synced: Position, floor: Position) -> Result<(), JournalError> {
+        self.journal.delete_before(synced.min(floor))?;
+        // Beyond the bound readers lose; the state never does.
+        let bound = self.journal.tail().keeping(self.config.max_bytes.0).min(synced);
+        let expelled = self.journal.delete_before(bound)?;
+        if expelled > 0 {
+            self.metrics.expelled_bytes.inc_by(expelled);
+            tracing::error!(
+                bytes = expelled, bound = %self.config.max_bytes,
+                "The journal has reached its bound; a forwarder that lags has lost results."
+            );
+        }
+        Ok(())
+    }
+
+    fn measure(&self) {
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.journal_bytes.set(gauge(self.journal.bytes()));
+        self.metrics.damaged_bytes.set(gauge(self.journal.tail().damage().bytes));
+        self.metrics.state_bytes.set(gauge(self.state.bytes()));
+    }
+}

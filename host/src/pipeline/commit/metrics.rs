@@ -1,0 +1,86 @@
+//! What the commit thread counts.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, exponential_buckets,
+};
+
+/// Metrics of commits, journal and state. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Commits that are durable and applied.
+    pub(super) commits: IntCounter,
+    /// Their bytes.
+    pub(super) commit_bytes: IntCounter,
+    /// Failed commits by [`CommitError::reason`](super::CommitError::reason).
+    pub(super) failures: IntCounterVec,
+    /// Time of one sync of the journal.
+    pub(super) sync_seconds: Histogram,
+    /// Time of one sync of the state.
+    pub(super) state_sync_seconds: Histogram,
+    /// Commits that were applied again.
+    pub(super) replayed: IntCounter,
+    /// How often the state was opened again after a failure.
+    pub(super) state_reopened: IntCounter,
+    /// Commits in the journal that could not be unpacked.
+    pub(super) malformed: IntCounter,
+    /// Size of the journal.
+    pub(super) journal_bytes: IntGauge,
+    /// Journal data that was deleted although a reader had not passed it.
+    pub(super) expelled_bytes: IntCounter,
+    /// Journal data that readers skipped as damaged.
+    pub(super) damaged_bytes: IntGauge,
+    /// Size of the state.
+    pub(super) state_bytes: IntGauge,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them; fails when a registry has them already.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
+        // From 50 microseconds (a disk with a battery) to 13 seconds (one that is about to fail).
+        let buckets = exponential_buckets(0.000_05, 2.0, 19)?;
+        let seconds = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.clone());
+            registered(registry, Histogram::with_opts(options)?)
+        };
+        let failures = Opts::new("picket_commit_failures_total", "Commits that failed, by reason.");
+        Ok(Self {
+            commits: counter("picket_commits_total", "Commits that are durable and applied.")?,
+            commit_bytes: counter("picket_commit_bytes_total", "Bytes of those commits in the journal.")?,
+            failures: registered(registry, IntCounterVec::new(failures, &["reason"])?)?,
+            sync_seconds: seconds("picket_commit_sync_seconds", "Time of one sync of the journal.")?,
+            state_sync_seconds: seconds("picket_state_sync_seconds", "Time of one sync of the state.")?,
+            replayed: counter(
+                "picket_commit_replayed_total",
+                "Commits that were applied from the journal at the start or after a failure of the state.",
+            )?,
+            state_reopened: counter(
+                "picket_state_reopened_total",
+                "How often the state was opened again after a failure.",
+            )?,
+            malformed: counter(
+                "picket_commit_malformed_total",
+                "Commits in the journal that could not be unpacked and were passed over.",
+            )?,
+            journal_bytes: gauge("picket_journal_bytes", "Size of the journal.")?,
+            expelled_bytes: counter(
+                "picket_journal_expelled_bytes_total",
+                "Journal data deleted at the journal's bound before every forwarder had passed it.",
+            )?,
+            damaged_bytes: gauge(
+                "picket_journal_damaged_bytes",
+                "Journal data that readers have skipped as damaged since the start.",
+            )?,
+            state_bytes: gauge("picket_state_bytes", "Size of the state on disk.")?,
+        })
+    }
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

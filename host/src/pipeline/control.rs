@@ -1,0 +1,34 @@
+//! What the lifecycle tells a plugin's thread.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use picket_sandbox::Instance;
+
+use super::generation::Generation;
+
+/// A message in a plugin's mailbox.
+pub enum Control {
+    /// Exchange the generation at the next batch boundary.
+    Prepare(Box<Prepare>),
+    /// Stop.
+    Stop {
+        /// Whether to finish the work that waits, with a last snapshot.
+        drain: bool,
+        /// Told when the work is finished.
+        done: Sender<()>,
+    },
+}
+
+/// A candidate on its way to serve, in two steps: first it takes the memory of the generation that
+/// serves, then somebody decides, because several plugins may have to change together.
+pub struct Prepare {
+    /// The candidate.
+    pub generation: Arc<Generation>,
+    /// An instance of it, configured and never called.
+    pub instance: Instance,
+    /// Told whether the candidate is ready, or why it is not.
+    pub ready: Sender<Result<(), String>>,
+    /// A message means: serve. A closed channel means: give up. The plugin rests until then.
+    pub decision: Receiver<()>,
+}

@@ -1,0 +1,238 @@
+//! What workers count, for each plugin.
+
+use std::time::Duration;
+
+use prometheus::{
+    Counter, CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use crate::model::Digest;
+
+/// Bounds of a call's duration: from an empty batch to the default deadline and beyond.
+const CALL_SECONDS: [f64; 9] = [0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2, 1.0, 2.0, 10.0];
+
+/// What was counted of one plugin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Files it scanned.
+    pub scans: u64,
+    /// Records handed to it.
+    pub records: u64,
+    /// Records that held none of its literals.
+    pub passed_over: u64,
+    /// Findings that were committed.
+    pub findings: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Time that its calls took of a CPU.
+    pub cpu_seconds: f64,
+    /// Memory of its instance after the last call.
+    pub memory_bytes: u64,
+}
+
+/// The metrics of all workers.
+#[derive(Debug, Clone)]
+pub struct WorkerMetrics {
+    calls: IntCounterVec,
+    records: IntCounterVec,
+    passed_over: IntCounterVec,
+    findings: IntCounterVec,
+    scans: IntCounterVec,
+    /// Failures without their reasons, for [`Counts`]; not exposed.
+    failed: IntCounterVec,
+    failures: IntCounterVec,
+    evidence: IntCounterVec,
+    seconds: HistogramVec,
+    cpu: CounterVec,
+    memory: IntGaugeVec,
+    circuit: IntGaugeVec,
+    info: GaugeVec,
+}
+
+impl WorkerMetrics {
+    /// Registers them.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        fn register<C: prometheus::core::Collector + Clone + 'static>(
+            registry: &Registry,
+            metric: Result<C, prometheus::Error>,
+        ) -> Result<C, prometheus::Error> {
+            let metric = metric?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        }
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let seconds =
+            HistogramOpts::new("picket_plugin_call_duration_seconds", "Time of calls into the plugin.")
+                .buckets(CALL_SECONDS.to_vec());
+        let cpu = Opts::new("picket_plugin_cpu_seconds_total", "CPU time of calls into the plugin.");
+        let info = Opts::new("picket_plugin_generation_info", "1 for the generation that serves.");
+        Ok(Self {
+            calls: counter("picket_plugin_calls_total", "Calls into the plugin.", &["plugin"])?,
+            records: counter("picket_plugin_records_total", "Records handed to the plugin.", &["plugin"])?,
+            passed_over: counter(
+                "picket_plugin_records_passed_over_total",
+                "Records that held none of the plugin's literals.",
+                &["plugin"],
+            )?,
+            failures: counter(
+                "picket_plugin_failures_total",
+                "Calls that failed, each at the cost of the instance, by reason.",
+                &["plugin", "reason"],
+            )?,
+            scans: counter("picket_plugin_scans_total", "Files that the plugin scanned.", &["plugin"])?,
+            findings: counter("picket_plugin_findings_total", "Findings that were committed.", &["plugin"])?,
+            failed: IntCounterVec::new(Opts::new("failed", "Not exposed."), &["plugin"])?,
+            evidence: counter(
+                "picket_plugin_evidence_total",
+                "Records and files that the plugin could not process, kept as evidence.",
+                &["plugin"],
+            )?,
+            seconds: register(registry, HistogramVec::new(seconds, &["plugin"]))?,
+            cpu: register(registry, CounterVec::new(cpu, &["plugin"]))?,
+            memory: gauge("picket_plugin_memory_bytes", "Memory of the plugin's instance.", &["plugin"])?,
+            circuit: gauge(
+                "picket_plugin_circuit_open",
+                "1 while the plugin rests after failures.",
+                &["plugin"],
+            )?,
+            info: register(registry, GaugeVec::new(info, &["plugin", "generation"]))?,
+        })
+    }
+
+    /// The meter of one plugin.
+    pub fn plugin(&self, plugin: &str) -> PluginMeter {
+        let labels = &[plugin];
+        PluginMeter {
+            calls: self.calls.with_label_values(labels),
+            records: self.records.with_label_values(labels),
+            passed_over: self.passed_over.with_label_values(labels),
+            evidence: self.evidence.with_label_values(labels),
+            seconds: self.seconds.with_label_values(labels),
+            cpu: self.cpu.with_label_values(labels),
+            memory: self.memory.with_label_values(labels),
+            circuit: self.circuit.with_label_values(labels),
+            plugin: plugin.to_owned(),
+            serving: None,
+            all: self.clone(),
+        }
+    }
+
+    /// What was counted of one plugin since the agent started.
+    pub fn counts(&self, plugin: &str) -> Counts {
+        let labels = &[plugin];
+        Counts {
+            scans: self.scans.with_label_values(labels).get(),
+            records: self.records.with_label_values(labels).get(),
+            passed_over: self.passed_over.with_label_values(labels).get(),
+            findings: self.findings.with_label_values(labels).get(),
+            failures: self.failed.with_label_values(labels).get(),
+            cpu_seconds: self.cpu.with_label_values(labels).get(),
+            memory_bytes: u64::try_from(self.memory.with_label_values(labels).get()).unwrap_or(0),
+        }
+    }
+
+    /// Forgets a plugin that was removed.
+    pub fn forget(&self, plugin: &str) {
+        // Metrics that were never touched are not there to be removed.
+        for vec in [
+            &self.calls,
+            &self.records,
+            &self.passed_over,
+            &self.evidence,
+            &self.findings,
+            &self.scans,
+            &self.failed,
+        ] {
+            let _ = vec.remove_label_values(&[plugin]);
+        }
+        for vec in [&self.memory, &self.circuit] {
+            let _ = vec.remove_label_values(&[plugin]);
+        }
+        let _ = self.seconds.remove_label_values(&[plugin]);
+        let _ = self.cpu.remove_label_values(&[plugin]);
+    }
+}
+
+/// What one worker counts.
+pub struct PluginMeter {
+    calls: IntCounter,
+    records: IntCounter,
+    passed_over: IntCounter,
+    evidence: IntCounter,
+    seconds: prometheus::Histogram,
+    cpu: Counter,
+    memory: IntGauge,
+    circuit: IntGauge,
+    plugin: String,
+    serving: Option<String>,
+    all: WorkerMetrics,
+}
+
+impl PluginMeter {
+    /// A call took this long and got this many records.
+    pub fn called(&self, took: Duration, records: usize) {
+        self.calls.inc();
+        self.records.inc_by(records as u64);
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// What a call that succeeded used.
+    pub fn used(&self, cpu: Duration, memory: u64) {
+        self.cpu.inc_by(cpu.as_secs_f64());
+        self.memory.set(i64::try_from(memory).unwrap_or(i64::MAX));
+    }
+
+    /// Records that the plugin did not want.
+    pub fn passed_over(&self, records: u64) {
+        self.passed_over.inc_by(records);
+    }
+
+    /// A call failed.
+    pub fn failed(&self, reason: &str) {
+        self.all.failures.with_label_values(&[self.plugin.as_str(), reason]).inc();
+        self.all.failed.with_label_values(&[self.plugin.as_str()]).inc();
+    }
+
+    /// Findings were committed.
+    pub fn found(&self, findings: u64) {
+        self.all.findings.with_label_values(&[self.plugin.as_str()]).inc_by(findings);
+    }
+
+    /// A file was scanned.
+    pub fn scanned(&self) {
+        self.all.scans.with_label_values(&[self.plugin.as_str()]).inc();
+    }
+
+    /// Something was kept as evidence.
+    pub fn blamed(&self) {
+        self.evidence.inc();
+    }
+
+    /// The circuit opened or closed.
+    pub fn circuit(&self, open: bool) {
+        self.circuit.set(i64::from(open));
+    }
+
+    /// Another generation serves.
+    pub fn serves(&mut self, generation: &Digest) {
+        let generation = generation.to_string();
+        if let Some(former) = self.serving.replace(generation.clone()) {
+            let _ = self.all.info.remove_label_values(&[self.plugin.as_str(), former.as_str()]);
+        }
+        self.all.info.with_label_values(&[self.plugin.as_str(), generation.as_str()]).set(1.0);
+    }
+}
+
+impl Drop for PluginMeter {
+    fn drop(&mut self) {
+        if let Some(former) = self.serving.take() {
+            let _ = self.all.info.remove_label_values(&[self.plugin.as_str(), former.as_str()]);
+        }
+    }
+}

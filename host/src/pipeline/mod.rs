@@ -1,0 +1,26 @@
+//! The one way through: `route → plugin → commit`. Acks flow back, nothing else does.
+
+pub mod route;
+
+pub mod interest;
+pub mod matcher;
+
+pub mod lane;
+pub mod work;
+
+pub mod control;
+pub mod generation;
+pub mod worker;
+
+pub mod batch;
+mod object;
+pub mod plugin_state;
+mod results;
+
+pub mod circuit;
+mod round;
+
+pub mod commit;
+
+pub mod metrics;
+pub mod plugin_metrics;

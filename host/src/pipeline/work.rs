@@ -1,0 +1,138 @@
+//! What travels in a lane: records, or a file to scan with the ticket that tells when it is done.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use super::lane::Delivery;
+use crate::model::{Digest, Record};
+
+/// What a small piece of work counts for in a lane, in bytes: its own structures.
+const OVERHEAD: usize = 256;
+/// What a file to scan counts for in a lane. Its bytes are not in memory, but an open file is dear
+/// too: a lane of 4 MiB then holds at most 64 of them.
+const SCAN_BYTES: usize = 64 << 10;
+
+/// Work for a plugin.
+#[derive(Debug)]
+pub enum Work {
+    /// Records for an analyzer.
+    Records(Delivery),
+    /// A file for a scanner.
+    Scan(ScanJob),
+}
+
+impl Work {
+    /// What it counts for in a lane, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Records(delivery) => {
+                let block = &delivery.block;
+                block.data.len() + block.records.len() * size_of::<Record>() + OVERHEAD
+            }
+            Self::Scan(_) => SCAN_BYTES,
+        }
+    }
+}
+
+/// A file to scan by one plugin.
+#[derive(Debug)]
+pub struct ScanJob {
+    /// Shared with the other scanners that get it.
+    pub target: Arc<ScanTarget>,
+    /// To be finished when the verdict is committed.
+    pub ticket: ScanTicket,
+}
+
+/// A file, opened for reading, and what is known of it. It is only read by position, so that several
+/// scanners can share it.
+#[derive(Debug)]
+pub struct ScanTarget {
+    /// Name of the `directory` source; empty in one-shot scans.
+    pub source: String,
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The open file; a regular one.
+    pub file: File,
+    /// What a verdict on it holds for: path, content, permission bits and owner. A scan with the same
+    /// key and the same generation need not be done again.
+    pub key: Digest,
+    /// What was known when it was opened and read for its digest.
+    pub info: ScanInfo,
+}
+
+/// What is known of a file before it is scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanInfo {
+    /// In bytes.
+    pub size: u64,
+    /// Unix time in nanoseconds.
+    pub modified: u64,
+    /// `st_mode` of POSIX: type and permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Of the whole content.
+    pub sha256: Digest,
+    /// By the first bytes, never by the name.
+    pub media_type: String,
+}
+
+/// How a scan ended, for the source that asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanDone {
+    /// Which plugin.
+    pub plugin: String,
+    /// Which file.
+    pub path: PathBuf,
+    /// Whether the verdict is committed; else the file is scanned again later.
+    pub committed: bool,
+}
+
+/// Tells the source how its file's scan ended. Dropping it says that no verdict was committed.
+#[derive(Debug)]
+pub struct ScanTicket {
+    done: Option<(ScanDone, Sender<ScanDone>)>,
+}
+
+impl ScanTicket {
+    /// A ticket that reports to `sender`.
+    pub fn new(plugin: String, path: PathBuf, sender: Sender<ScanDone>) -> Self {
+        Self { done: Some((ScanDone { plugin, path, committed: false }, sender)) }
+    }
+
+    /// The verdict is committed.
+    pub fn finish(mut self) {
+        if let Some((done, _)) = &mut self.done {
+            done.committed = true;
+        }
+    }
+}
+
+impl Drop for ScanTicket {
+    fn drop(&mut self) {
+        if let Some((done, sender)) = self.done.take() {
+            // The source may be gone; then nobody waits.
+            let _ = sender.send(done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_tells_whether_the_verdict_was_committed() {
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        let ticket = |path: &str| ScanTicket::new("p".into(), path.into(), sender.clone());
+        ticket("a").finish();
+        drop(ticket("b"));
+        let told: Vec<bool> = receiver.try_iter().map(|done| done.committed).collect();
+        assert_eq!(told, [true, false]);
+    }
+}

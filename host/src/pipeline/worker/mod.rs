@@ -1,0 +1,366 @@
+//! One plugin's thread: takes work from its lane, calls the guest, commits what comes back.
+//!
+//! The thread owns the instance; nobody else ever calls it. Work is taken in rounds, each ended
+//! by one commit; a swap comes between two rounds, and a round that is not committed is processed again by
+//! whoever serves then, so every record is processed exactly once, by exactly one generation.
+//!
+//! The parts: `records` runs rounds, `scan` and `evaluate` the other kinds of work, `swap` exchanges
+//! generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
+
+mod evaluate;
+mod land;
+mod records;
+mod scan;
+mod swap;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use picket_sandbox::{CallError, Instance};
+
+use super::batch::Gather;
+use super::circuit::{Change, Circuit, Patience, State as CircuitState};
+use super::commit::Committer;
+use super::control::{Control, Prepare};
+use super::generation::{Generation, InstanceError, Surroundings};
+use super::lane::{LaneReceiver, Wake};
+use super::metrics::{PluginMeter, WorkerMetrics};
+use super::plugin_metrics::PluginMetrics;
+use super::results::Results;
+use super::round::Round;
+use super::work::Work;
+use crate::alerts::Alerts;
+use crate::model::{Block, Digest, EventId, Frame, LifecycleEvent, Notice, Origin, Sample, now_nanos};
+
+/// A checkpoint without results waits this long for company before it is committed alone.
+const LONE_CHECKPOINT: Duration = Duration::from_secs(1);
+
+/// Puts committed samples where guests can read them.
+pub type SampleStore = Arc<dyn Fn(&[&Sample]) + Send + Sync>;
+
+/// What the worker shares with the rest of the agent.
+#[derive(Clone)]
+pub struct Shared {
+    /// The way to the journal.
+    pub committer: Committer,
+    /// Where committed samples go besides.
+    pub samples: SampleStore,
+    /// What plugins count.
+    pub plugin_metrics: PluginMetrics,
+    /// What workers count.
+    pub metrics: WorkerMetrics,
+    /// What happens to generations, for the lifecycle.
+    pub events: Sender<Event>,
+}
+
+/// Something the lifecycle has to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The first call of a new generation succeeded: it serves for good.
+    Proven(Origin),
+    /// The first call of a new generation failed; the former one serves again.
+    Reverted {
+        /// The refused generation.
+        refused: Origin,
+        /// Why.
+        reason: String,
+    },
+    /// The circuit opened (with the pause) or closed.
+    Circuit {
+        /// Whose.
+        origin: Origin,
+        /// After how many failures in a row and for how long it rests; none when it closed.
+        open: Option<(u32, Duration)>,
+    },
+    /// A record, a file or a group broke the plugin.
+    Blamed {
+        /// The plugin that failed on it.
+        origin: Origin,
+        /// What it failed on.
+        place: Place,
+        /// How the call failed.
+        reason: String,
+    },
+}
+
+/// What a plugin failed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The source; empty for a group of rules.
+    pub source: String,
+    /// The stream, the file's path, or the group's name.
+    pub stream: String,
+    /// Where the record starts in the stream, in bytes; zero for files and groups.
+    pub offset: u64,
+    /// Of the record or of the file; of the group's name.
+    pub digest: Digest,
+}
+
+/// A generation that gave way and comes back if its successor's first call fails.
+struct Previous {
+    generation: Arc<Generation>,
+    instance: Option<Instance>,
+}
+
+/// See the module's description.
+pub struct Worker {
+    lane: LaneReceiver<Work, Control>,
+    shared: Shared,
+    surroundings: Surroundings,
+    meter: PluginMeter,
+    generation: Arc<Generation>,
+    /// None after a failure: the next call makes a fresh one.
+    instance: Option<Instance>,
+    previous: Option<Previous>,
+    circuit: Circuit,
+    round: Option<Round>,
+    results: Results,
+    /// The last block of streams in which nothing was wanted since the last commit.
+    lone_checkpoints: BTreeMap<Digest, Arc<Block>>,
+    lone_since: Option<Instant>,
+    /// Records that no interest matched, by stream, since the last batch.
+    passed_over: BTreeMap<Digest, u64>,
+    /// After a failed commit: not before this moment.
+    not_before: Option<Instant>,
+    commit_failures: u32,
+    alerts: Alerts,
+    schedule: evaluate::Schedule,
+    last_snapshot: Instant,
+    /// Whether the instance was called since its last snapshot.
+    touched: bool,
+    stopping: Option<Sender<()>>,
+    gather: Gather,
+}
+
+/// Everything a new worker starts with.
+pub struct Start {
+    /// Where its work comes from.
+    pub lane: LaneReceiver<Work, Control>,
+    /// The rest of the agent.
+    pub shared: Shared,
+    /// What its instances may ask for.
+    pub surroundings: Surroundings,
+    /// What it serves first.
+    pub generation: Arc<Generation>,
+    /// Ready to be called.
+    pub instance: Instance,
+    /// When it rests.
+    pub patience: Patience,
+    /// Alerts as they were when the agent stopped.
+    pub alerts: Alerts,
+}
+
+impl Worker {
+    /// Makes a worker; [`run`](Self::run) it on a thread of its own.
+    pub fn new(start: Start) -> Self {
+        let origin = &start.generation.origin;
+        let mut meter = start.shared.metrics.plugin(&origin.plugin);
+        meter.serves(&origin.generation);
+        Self {
+            schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
+            lane: start.lane,
+            shared: start.shared,
+            surroundings: start.surroundings,
+            meter,
+            generation: start.generation,
+            instance: Some(start.instance),
+            previous: None,
+            circuit: Circuit::new(start.patience),
+            round: None,
+            results: Results::default(),
+            lone_checkpoints: BTreeMap::new(),
+            lone_since: None,
+            passed_over: BTreeMap::new(),
+            not_before: None,
+            commit_failures: 0,
+            alerts: start.alerts,
+            last_snapshot: Instant::now(),
+            touched: false,
+            stopping: None,
+            gather: Gather::default(),
+        }
+    }
+
+    /// Works until it is stopped.
+    pub fn run(mut self) {
+        if let Err(error) = lower_priority() {
+            tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
+        }
+        loop {
+            let now = Instant::now();
+            let (deadline, only_control) = self.next_wake(now);
+            match self.lane.next(deadline, only_control) {
+                Wake::Control(Control::Prepare(prepare)) => self.exchange(*prepare),
+                Wake::Control(Control::Stop { drain, done }) => {
+                    if !drain {
+                        return;
+                    }
+                    self.stopping = Some(done);
+                }
+                Wake::Work(work) => self.take(work),
+                Wake::Timeout if self.drained() => break,
+                Wake::Timeout => {}
+            }
+            self.go_on();
+        }
+        self.last_words();
+    }
+
+    /// When to wake up at the latest, and whether work has to wait.
+    fn next_wake(&mut self, now: Instant) -> (Option<Instant>, bool) {
+        let rests_until = match self.circuit.state(now) {
+            CircuitState::Open(until) => Some(until),
+            CircuitState::Closed | CircuitState::HalfOpen => self.not_before.filter(|until| *until > now),
+        };
+        if rests_until.is_some() {
+            // A plugin that is stopped while it rests does not keep the agent waiting.
+            return (if self.stopping.is_some() { Some(now) } else { rests_until }, true);
+        }
+        if self.round.is_some() {
+            return (Some(now), true);
+        }
+        if self.stopping.is_some() {
+            return (Some(now), false);
+        }
+        let lone = self.lone_since.map(|since| since + LONE_CHECKPOINT);
+        (lone.into_iter().chain(self.schedule.next_due()).min(), false)
+    }
+
+    /// Whether a stopping worker has nothing left that it could do now.
+    fn drained(&mut self) -> bool {
+        self.stopping.is_some() && (self.round.is_none() || self.rests(Instant::now()))
+    }
+
+    fn rests(&mut self, now: Instant) -> bool {
+        matches!(self.circuit.state(now), CircuitState::Open(_))
+            || self.not_before.is_some_and(|until| until > now)
+    }
+
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Records(delivery) => self.begin_round(delivery),
+            Work::Scan(job) => self.scan(job),
+        }
+    }
+
+    /// One step of what is in hand: a call, a commit, an evaluation.
+    fn go_on(&mut self) {
+        let now = Instant::now();
+        if self.rests(now) {
+            return;
+        }
+        if self.round.is_some() {
+            self.step();
+        } else {
+            self.settle_lone_checkpoints(now);
+            self.evaluate_due(now);
+        }
+    }
+
+    /// Snapshot and last checkpoints before the thread ends.
+    fn last_words(&mut self) {
+        if self.round.is_none() {
+            self.flush();
+        }
+        if let Some(done) = self.stopping.take() {
+            // Nobody waits any more: the agent stops without this plugin.
+            let _ = done.send(());
+        }
+    }
+
+    /// The live instance, or a fresh one with the last stored snapshot.
+    fn instance(&mut self) -> Result<&mut Instance, InstanceError> {
+        let instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.generation.revive(&self.surroundings)?,
+        };
+        Ok(self.instance.insert(instance))
+    }
+
+    /// The generation's first call worked.
+    fn proven(&mut self) {
+        if self.previous.take().is_some() {
+            self.tell(Event::Proven(self.generation.origin.clone()));
+        }
+        if self.circuit.success() == Change::Closed {
+            self.meter.circuit(false);
+            self.notice(LifecycleEvent::CircuitClosed, String::new());
+            self.tell(Event::Circuit { origin: self.generation.origin.clone(), open: None });
+        }
+    }
+
+    /// A record, a file or a group failed for good.
+    fn blame(&mut self, place: Place, error: &str) {
+        let origin = self.generation.origin.clone();
+        self.meter.blamed();
+        tracing::warn!(
+            plugin = origin.plugin,
+            generation = origin.generation.short(),
+            stream = place.stream,
+            offset = place.offset,
+            reason = error,
+            "The plugin cannot process this; it is kept as evidence and passed over."
+        );
+        self.tell(Event::Blamed { origin, place, reason: error.to_owned() });
+        self.count_failure(error);
+    }
+
+    fn count_failure(&mut self, error: &str) {
+        if let Change::Opened(pause) = self.circuit.failure(Instant::now(), jitter()) {
+            let origin = self.generation.origin.clone();
+            self.meter.circuit(true);
+            self.notice(LifecycleEvent::CircuitOpened, error.to_owned());
+            tracing::error!(
+                plugin = origin.plugin,
+                generation = origin.generation.short(),
+                reason = error,
+                pause_seconds = pause.as_secs_f64(),
+                "The plugin failed too often in a row and rests; its sources keep its place."
+            );
+            self.tell(Event::Circuit { origin, open: Some((self.circuit.failures(), pause)) });
+        }
+    }
+
+    /// Counts a failed call and throws the instance away.
+    fn discard(&mut self, error: &CallError) {
+        self.meter.failed(error.reason());
+        self.instance = None;
+    }
+
+    fn notice(&mut self, event: LifecycleEvent, reason: String) {
+        self.notice_of(self.generation.origin.clone(), event, reason);
+    }
+
+    fn notice_of(&mut self, origin: Origin, event: LifecycleEvent, reason: String) {
+        let time = now_nanos();
+        let id = EventId::derive(&origin.generation, time, &origin.generation, event as u32);
+        self.results.push(Frame::Notice(Notice { id, time, origin, event, reason }));
+    }
+
+    fn tell(&self, event: Event) {
+        // The lifecycle is gone only when the agent stops.
+        let _ = self.shared.events.send(event);
+    }
+
+    fn exchange(&mut self, prepare: Prepare) {
+        swap::exchange(self, prepare);
+    }
+}
+
+/// Plugins give way to everything else on the node.
+fn lower_priority() -> rustix::io::Result<()> {
+    const NICE: i32 = 10;
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE)
+}
+
+/// A number from 0 to 1 that differs between plugins that fail together.
+fn jitter() -> f64 {
+    f64::from(now_nanos() as u32 % 1024) / 1023.0
+}
+
+/// Waits for the lifecycle's word, however it comes.
+fn decided(decision: &Receiver<()>) -> bool {
+    decision.recv().is_ok()
+}

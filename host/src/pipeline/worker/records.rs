@@ -1,0 +1,163 @@
+//! Rounds of records: calls of `analyze`, and what a failed one leads to.
+
+use super::{Place, Previous, Worker};
+use crate::model::{Digest, EventId, Evidence, Frame, now_nanos};
+use crate::pipeline::batch::selected;
+use crate::pipeline::lane::Delivery;
+use crate::pipeline::results::{EVIDENCE_BYTES, MAX_ROUND_BYTES, Results};
+use crate::pipeline::round::{Blame, Piece, Round};
+use crate::pipeline::work::Work;
+use picket_sandbox::{BatchRef, CallError, LabelRef};
+
+/// Deliveries that wait are taken together up to this size: what one call can take in at most.
+const ROUND_BYTES: usize = 1 << 20;
+/// And up to this number, so that a failed commit repeats little.
+const ROUND_DELIVERIES: usize = 16;
+
+impl Worker {
+    /// Starts a round with a delivery and what waits behind it, so that many small ones share a commit.
+    pub(super) fn begin_round(&mut self, first: Delivery) {
+        let mut bytes = 0;
+        let mut next = Some(first);
+        let mut deliveries = Vec::new();
+        while let Some(delivery) = next.take() {
+            bytes += delivery.block.data.len();
+            deliveries.extend(self.wanted(delivery));
+            if bytes < ROUND_BYTES && deliveries.len() < ROUND_DELIVERIES {
+                let more = self.lane.next_if(|work| matches!(work, Work::Records(_)));
+                next = more
+                    .and_then(|work| if let Work::Records(delivery) = work { Some(delivery) } else { None });
+            }
+        }
+        if !deliveries.is_empty() {
+            self.round = Some(Round::new(deliveries, |work| selected(&work.block, &work.selection)));
+        }
+    }
+
+    /// Passes a delivery on, or notes its checkpoint when no record of it is wanted.
+    fn wanted(&mut self, mut delivery: Delivery) -> Option<Delivery> {
+        if delivery.interest != self.generation.interest.id {
+            // It waited while another generation came: its literals are others.
+            delivery.selection = self.generation.interest.select(&delivery.block);
+            delivery.interest = self.generation.interest.id;
+        }
+        let stream = delivery.block.stream.id;
+        let wanted = delivery.selection.len(&delivery.block);
+        let passed = (delivery.block.records.len() - wanted) as u64 + delivery.passed_over;
+        self.meter.passed_over(passed);
+        *self.passed_over.entry(stream).or_default() += passed;
+        if wanted == 0 {
+            self.lone_since.get_or_insert_with(std::time::Instant::now);
+            self.lone_checkpoints.insert(stream, delivery.block);
+            return None;
+        }
+        Some(delivery)
+    }
+
+    /// The next call of the round in hand, or its commit.
+    pub(super) fn step(&mut self) {
+        let Some(mut round) = self.round.take() else { return };
+        let Some(piece) = round.next() else {
+            self.round = Some(round);
+            self.land();
+            return;
+        };
+        let outcome = self.call(&round.deliveries()[piece.delivery], piece);
+        match outcome {
+            Ok(()) => {
+                round.succeeded();
+                self.round = Some(round);
+                self.proven();
+            }
+            Err(error) => self.failed(round, &error),
+        }
+    }
+
+    /// Calls the guest with the records of a piece and takes its report in.
+    fn call(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), CallError> {
+        let mut gather = std::mem::take(&mut self.gather);
+        gather.fill(&delivery.block, &delivery.selection, &piece.records);
+        let stream = &delivery.block.stream;
+        let labels: Vec<_> = stream.labels.iter().map(|(name, value)| LabelRef { name, value }).collect();
+        let batch = BatchRef {
+            source: &stream.source,
+            stream: &stream.name,
+            labels: &labels,
+            data: &gather.data,
+            ends: &gather.ends,
+            times: &gather.times,
+            hits: &gather.hits,
+            passed_over: self.passed_over.get(&stream.id).copied().unwrap_or(0),
+            columns: &[],
+        };
+        let started = std::time::Instant::now();
+        let outcome = match self.instance() {
+            Ok(instance) => instance.analyze(&batch),
+            Err(error) => Err(CallError::from(error)),
+        };
+        self.gather = gather;
+        self.meter.called(started.elapsed(), piece.records.len());
+        let output = outcome?;
+        self.meter.used(output.cpu, self.instance.as_ref().map_or(0, |instance| instance.memory_bytes()));
+        self.touched = true;
+        self.passed_over.remove(&stream.id);
+        let origin = &self.generation.origin;
+        let mut results = Results::default();
+        results.report(origin, &delivery.block, &piece.records, output.value);
+        results.state_writes(&origin.plugin, &output.writes);
+        if self.results.bytes + results.bytes > MAX_ROUND_BYTES {
+            return Err(CallError::Output { limit: MAX_ROUND_BYTES as u64 });
+        }
+        self.surroundings.state.keep(&output.writes);
+        self.results.append(results);
+        Ok(())
+    }
+
+    fn failed(&mut self, mut round: Round, error: &CallError) {
+        self.discard(error);
+        if let Some(previous) = self.previous.take() {
+            self.revert(previous, round, error);
+            return;
+        }
+        if let Blame::Record(delivery, record) = round.failed() {
+            let reason = error.to_string();
+            let place = self.keep_evidence(&round.deliveries()[delivery], record, &reason);
+            self.blame(place, &reason);
+        }
+        self.round = Some(round);
+    }
+
+    /// The former generation serves again, from the start of the round.
+    fn revert(&mut self, previous: Previous, mut round: Round, error: &CallError) {
+        super::swap::put_back(self, previous, error.to_string());
+        let interest = self.generation.interest.clone();
+        round.reselect(|work| {
+            work.selection = interest.select(&work.block);
+            work.interest = interest.id;
+        });
+        round.restart(|work| selected(&work.block, &work.selection));
+        self.round = Some(round);
+    }
+
+    fn keep_evidence(&mut self, delivery: &Delivery, record: u32, reason: &str) -> Place {
+        let block = &delivery.block;
+        let bytes = block.bytes(record as usize);
+        let offset = block.records[record as usize].offset;
+        let origin = self.generation.origin.clone();
+        let stream = &block.stream;
+        let (source, name, digest) = (stream.source.clone(), stream.name.clone(), Digest::of(bytes));
+        let place = Place { source, stream: name, offset, digest };
+        self.results.push(Frame::Evidence(Evidence {
+            id: EventId::derive(&block.stream.id, offset, &origin.generation, u32::MAX),
+            time: now_nanos(),
+            origin,
+            source: block.stream.source.clone(),
+            stream: block.stream.name.clone(),
+            offset,
+            digest,
+            record: bytes[..bytes.len().min(EVIDENCE_BYTES)].to_vec(),
+            reason: reason.to_owned(),
+        }));
+        place
+    }
+}

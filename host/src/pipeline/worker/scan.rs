@@ -1,0 +1,134 @@
+//! Scans: one file, one call, one verdict, one commit.
+
+use super::{Place, Worker};
+use crate::model::{Digest, EventId, Evidence, Frame, Verdict, VerdictKind, now_nanos};
+use crate::pipeline::object::FileObject;
+use crate::pipeline::results::{Results, file_finding, verdict_kind};
+use crate::pipeline::work::{ScanJob, ScanTarget};
+use crate::state::Write;
+use picket_sandbox::{CallError, Output, ScanReport};
+use std::sync::Arc;
+
+impl Worker {
+    /// Scans a file; a failed scan is tried once more on a fresh instance. The verdict is committed
+    /// before the ticket is finished; without a commit the source brings the file again.
+    pub(super) fn scan(&mut self, job: ScanJob) {
+        let mut outcome = self.try_scan(&job.target);
+        if let Err(error) = &outcome {
+            self.discard(error);
+            if let Some(previous) = self.previous.take() {
+                super::swap::put_back(self, previous, error.to_string());
+            }
+            outcome = self.try_scan(&job.target);
+        }
+        let reason = match outcome {
+            Ok(output) => {
+                self.proven();
+                self.meter.scanned();
+                self.take_scan_report(&job.target, output);
+                None
+            }
+            Err(error) => {
+                self.discard(&error);
+                let reason = error.to_string();
+                self.keep_file_evidence(&job.target, &reason);
+                Some(reason)
+            }
+        };
+        let committed = self.commit().is_ok();
+        if committed {
+            job.ticket.finish();
+        }
+        if let Some(reason) = reason {
+            let target = &job.target;
+            let (source, stream) = (target.source.clone(), target.path.to_string_lossy().into_owned());
+            self.blame(Place { source, stream, offset: 0, digest: target.info.sha256 }, &reason);
+        }
+    }
+
+    fn try_scan(&mut self, target: &Arc<ScanTarget>) -> Result<Output<ScanReport>, CallError> {
+        let started = std::time::Instant::now();
+        let object = FileObject::new(target.clone());
+        let outcome = match self.instance() {
+            Ok(instance) => instance.scan(Arc::new(object)),
+            Err(error) => Err(CallError::from(error)),
+        };
+        self.meter.called(started.elapsed(), 0);
+        if let Ok(output) = &outcome {
+            self.meter.used(output.cpu, self.instance.as_ref().map_or(0, |instance| instance.memory_bytes()));
+            self.touched = true;
+        }
+        outcome
+    }
+
+    fn take_scan_report(&mut self, target: &ScanTarget, output: Output<ScanReport>) {
+        let time = now_nanos();
+        let origin = self.generation.origin.clone();
+        let path = target.path.to_string_lossy();
+        let ScanReport { verdict, reason, report } = output.value;
+        let mut results = Results::default();
+        results.push(Frame::Verdict(self.verdict(target, verdict_kind(verdict), reason, time)));
+        for (number, finding) in (0..).zip(report.findings) {
+            let content = &target.info.sha256;
+            let frame = file_finding(&origin, &target.source, &path, content, time, number, finding);
+            results.push(Frame::Finding(frame));
+        }
+        results.measurements(time, report.counters, report.histograms, report.samples);
+        results.state_writes(&origin.plugin, &output.writes);
+        results.write(self.scanned(target));
+        self.results.append(results);
+    }
+
+    /// A file that breaks the scanner is evidence, and skipped until the plugin or the file changes.
+    fn keep_file_evidence(&mut self, target: &ScanTarget, reason: &str) {
+        let time = now_nanos();
+        let origin = self.generation.origin.clone();
+        let verdict =
+            self.verdict(target, VerdictKind::Skipped, format!("the scanner failed: {reason}"), time);
+        let id = EventId::derive(&about(target), 0, &origin.generation, u32::MAX);
+        self.results.push(Frame::Verdict(verdict));
+        self.results.push(Frame::Evidence(Evidence {
+            id,
+            time,
+            origin,
+            source: target.source.clone(),
+            stream: target.path.to_string_lossy().into_owned(),
+            offset: 0,
+            digest: target.info.sha256,
+            record: Vec::new(),
+            reason: reason.to_owned(),
+        }));
+        let scanned = self.scanned(target);
+        self.results.write(scanned);
+    }
+
+    fn verdict(&self, target: &ScanTarget, verdict: VerdictKind, reason: String, time: u64) -> Verdict {
+        let origin = self.generation.origin.clone();
+        Verdict {
+            id: EventId::derive(&about(target), 0, &origin.generation, 0),
+            time,
+            origin,
+            source: target.source.clone(),
+            path: target.path.to_string_lossy().into_owned(),
+            sha256: target.info.sha256,
+            size: target.info.size,
+            verdict,
+            reason,
+        }
+    }
+
+    fn scanned(&self, target: &ScanTarget) -> Write {
+        Write::Scanned {
+            plugin: self.generation.origin.plugin.clone(),
+            generation: self.generation.origin.generation,
+            content: target.key,
+            value: Some(Vec::new()),
+        }
+    }
+}
+
+/// What the results of a scan are about: a content at a place.
+fn about(target: &ScanTarget) -> Digest {
+    let path = target.path.as_os_str().as_encoded_bytes();
+    Digest::of_parts([target.source.as_bytes(), path, &target.info.sha256.0])
+}

@@ -1,0 +1,14 @@
+//! Files for scanners: when they change, on schedule, or once.
+//!
+//! `config` says which, `source` decides when, `examine` opens them and finds out what has to be known,
+//! `media` tells their type, and `once` does it for `picket scan`.
+
+pub mod config;
+
+pub mod once;
+pub mod source;
+
+pub mod examine;
+pub mod media;
+
+pub use config::Config;

@@ -1,0 +1,19 @@
+//! Where records, files and samples come from. Sources know routes and checkpoints; they do not know
+//! plugins, the journal or forwarders.
+
+mod run;
+
+pub mod directory;
+pub mod file;
+pub mod host;
+
+pub mod glob;
+pub mod watch;
+
+pub mod metrics;
+pub mod status;
+
+pub use directory::source::ScanLog;
+pub use host::source::SampleSink;
+pub use run::{Checkpoints, ConfigError, Deps, SourceConfig, Sources, StartError};
+pub use status::{Problem, SourceStatus};

@@ -1,0 +1,262 @@
+//! Starts, changes and stops the configured sources.
+//!
+//! All `file` sources share a thread; `directory` and `host` sources have one each, since they wait for
+//! disks and scanners.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use serde::{Deserialize, Serialize};
+
+use super::directory::source::{DirectorySource, ScanLog};
+use super::file::source::FileSource;
+use super::file::thread::FileThread;
+use super::host::source::SampleSink;
+use super::metrics::Metrics;
+use super::status::{SourceStatus, StatusBoard};
+use super::{directory, file, host};
+use crate::model::Digest;
+use crate::pipeline::route::Router;
+
+/// The settings of one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum SourceConfig {
+    /// Records from files.
+    File(file::Config),
+    /// Files for scanners.
+    Directory(directory::Config),
+    /// The machine's own metrics.
+    Host(host::Config),
+}
+
+impl SourceConfig {
+    /// Checks everything that can be checked without looking at the machine, for `picket check`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.checked().map(|_| ())
+    }
+
+    fn checked(&self) -> Result<Checked, ConfigError> {
+        Ok(match self {
+            Self::File(config) => Checked::File(config.check()?),
+            Self::Directory(config) => Checked::Directory(config.check()?),
+            Self::Host(config) => Checked::Host(config.check()?),
+        })
+    }
+}
+
+enum Checked {
+    File(file::config::Checked),
+    Directory(directory::config::Checked),
+    Host(host::config::Checked),
+}
+
+/// A setting of a source cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// Of a `file` source.
+    #[error(transparent)]
+    File(#[from] file::config::ConfigError),
+    /// Of a `directory` source.
+    #[error(transparent)]
+    Directory(#[from] directory::config::ConfigError),
+    /// Of a `host` source.
+    #[error(transparent)]
+    Host(#[from] host::config::ConfigError),
+}
+
+/// Sources cannot be started or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot be used; nothing was changed.
+    #[error("[sources.{name}]: {reason}")]
+    Config {
+        /// The source.
+        name: String,
+        /// Why.
+        #[source]
+        reason: ConfigError,
+    },
+    /// The system gives no thread.
+    #[error("no thread can be started for source `{name}`: {error}; raise the limit of processes")]
+    Thread {
+        /// The source.
+        name: String,
+        /// The system's words.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// The checkpoints that are committed.
+pub trait Checkpoints: Send + Sync {
+    /// All of a plugin in a source, by stream.
+    fn load(&self, plugin: &str, source: &str) -> Vec<(Digest, Vec<u8>)>;
+    /// The stream's file has been gone for long: its checkpoint can be deleted.
+    fn forget(&self, plugin: &str, source: &str, stream: &Digest);
+}
+
+/// What sources need of the agent.
+#[derive(Clone)]
+pub struct Deps {
+    /// Which plugins they feed.
+    pub router: Arc<Router>,
+    /// Where plugins go on in files.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// Where samples go.
+    pub samples: Arc<dyn SampleSink>,
+    /// What was scanned.
+    pub scans: Arc<dyn ScanLog>,
+    /// Where to count.
+    pub metrics: Metrics,
+}
+
+/// All running sources.
+pub struct Sources {
+    deps: Deps,
+    configs: BTreeMap<String, SourceConfig>,
+    files: FileThread,
+    /// Those with a thread of their own.
+    threads: BTreeMap<String, Running>,
+    status: StatusBoard,
+}
+
+struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Sources {
+    /// Starts the sources. Nothing is started if a setting cannot be used.
+    pub fn start(configs: BTreeMap<String, SourceConfig>, deps: Deps) -> Result<Self, StartError> {
+        let status = StatusBoard::default();
+        let files = FileThread::start(deps.router.clone(), status.clone())
+            .map_err(|error| StartError::Thread { name: "file".to_owned(), error })?;
+        let mut sources = Self { deps, configs: BTreeMap::new(), files, threads: BTreeMap::new(), status };
+        match sources.reconfigure(configs) {
+            Ok(()) => Ok(sources),
+            Err(error) => {
+                sources.stop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes what runs; unchanged sources keep running. Nothing changes if a setting cannot be used.
+    pub fn reconfigure(&mut self, configs: BTreeMap<String, SourceConfig>) -> Result<(), StartError> {
+        let mut changed = Vec::new();
+        for (name, config) in &configs {
+            if self.configs.get(name) != Some(config) {
+                let checked =
+                    config.checked().map_err(|reason| StartError::Config { name: name.clone(), reason })?;
+                changed.push((name.clone(), checked));
+            }
+        }
+        let gone: Vec<String> =
+            self.configs.keys().filter(|name| !configs.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.remove(&name);
+        }
+        for (name, checked) in changed {
+            self.put(&name, checked)?;
+            self.configs.insert(name.clone(), configs[&name].clone());
+        }
+        Ok(())
+    }
+
+    /// How each source is doing, by name.
+    pub fn status(&self) -> Vec<SourceStatus> {
+        self.status.all()
+    }
+
+    /// Stops all sources. What they have read is in the lanes when this returns.
+    pub fn stop(mut self) {
+        let names: Vec<String> = self.threads.keys().cloned().collect();
+        names.iter().for_each(|name| self.stop_thread(name));
+        self.files.stop();
+    }
+
+    fn put(&mut self, name: &str, checked: Checked) -> Result<(), StartError> {
+        let same_thread =
+            matches!((&checked, self.configs.get(name)), (Checked::File(_), Some(SourceConfig::File(_))));
+        if !same_thread {
+            // A `file` source is replaced in place, so that it hands over where its plugins are.
+            self.remove(name);
+        }
+        match checked {
+            Checked::File(config) => {
+                let watch = self.deps.router.watch(name);
+                let checkpoints = self.deps.checkpoints.clone();
+                let metrics = self.deps.metrics.of(name);
+                self.files.put(name, FileSource::new(name, config, watch, checkpoints, metrics));
+                Ok(())
+            }
+            Checked::Directory(config) => {
+                let stop = Arc::new(AtomicBool::new(false));
+                let parts = directory::source::Parts {
+                    name: name.to_owned(),
+                    config,
+                    watch: self.deps.router.watch(name),
+                    router: self.deps.router.clone(),
+                    log: self.deps.scans.clone(),
+                    metrics: self.deps.metrics.of(name),
+                    status: self.status.clone(),
+                    stop: stop.clone(),
+                };
+                self.spawn(name, stop, move || DirectorySource::new(parts).run())
+            }
+            Checked::Host(config) => {
+                let stop = Arc::new(AtomicBool::new(false));
+                let parts = host::source::Parts {
+                    name: name.to_owned(),
+                    config,
+                    router: self.deps.router.clone(),
+                    sink: self.deps.samples.clone(),
+                    metrics: self.deps.metrics.of(name),
+                    status: self.status.clone(),
+                    stop: stop.clone(),
+                };
+                self.spawn(name, stop, move || parts.run())
+            }
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        stop: Arc<AtomicBool>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new()
+            .name(format!("source {name}"))
+            .spawn(run)
+            .map_err(|error| StartError::Thread { name: name.to_owned(), error })?;
+        self.threads.insert(name.to_owned(), Running { stop, thread });
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(SourceConfig::File(_)) = self.configs.remove(name) {
+            self.files.remove(name);
+        }
+        self.stop_thread(name);
+    }
+
+    fn stop_thread(&mut self, name: &str) {
+        if let Some(running) = self.threads.remove(name) {
+            running.stop.store(true, Ordering::Relaxed);
+            self.deps.router.wake();
+            // A panic has been reported by the thread's own hook.
+            let _ = running.thread.join();
+            self.status.remove(name);
+            self.deps.metrics.of(name).forget();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

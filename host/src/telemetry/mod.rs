@@ -1,0 +1,14 @@
+//! The agent's own log and metrics. What the agent says about itself, not what plugins find.
+
+mod config;
+mod escape;
+mod level;
+mod log;
+mod metrics;
+mod process;
+
+pub use config::{Format, LogConfig};
+pub use escape::escape;
+pub use level::{LevelError, parse_level};
+pub use log::{LogError, start_log};
+pub use metrics::{ReloadMetrics, registry};

@@ -1,0 +1,118 @@
+//! The capability `series`: recent samples of the node. Granted by `series = true`, or by a list of
+//! selectors that bound what can be seen.
+
+use std::collections::HashMap;
+
+use crate::bindings::imports::picket::plugin::series as wit;
+pub use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher};
+use crate::types::Label;
+use crate::{Error, Result, Timestamp};
+
+/// Series that satisfy every matcher. One at least must not match the empty string.
+pub type Selector = Vec<Matcher>;
+
+/// A selector of a metric by its name; add matchers with [`matching`].
+pub fn metric(name: &str) -> Selector {
+    vec![matching("__name__", MatchOp::Equal, name)]
+}
+
+/// One matcher.
+pub fn matching(name: &str, op: MatchOp, value: &str) -> Matcher {
+    Matcher { name: name.to_owned(), op, value: value.to_owned() }
+}
+
+/// What [`select`] found.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    wit: wit::Selection,
+}
+
+/// One series of a selection and its samples, by time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row<'a> {
+    /// The series: the same until the agent restarts.
+    pub id: u64,
+    /// When each sample was taken.
+    pub times: &'a [Timestamp],
+    /// The samples, as many as `times`.
+    pub values: &'a [f64],
+}
+
+/// The samples of each selector later than `after` and not later than `to`.
+pub fn select(selectors: &[Selector], after: Timestamp, to: Timestamp) -> Result<Selection> {
+    raw::select(selectors, after, to).map(|wit| Selection { wit }).map_err(refused)
+}
+
+impl Selection {
+    /// The rows of a selector, by its index, in the order of their ids.
+    pub fn rows(&self, selector: usize) -> impl Iterator<Item = Row<'_>> {
+        range(&self.wit.row_ends, selector).filter_map(|row| {
+            let samples = range(&self.wit.sample_ends, row);
+            Some(Row {
+                id: *self.wit.series.get(row)?,
+                times: self.wit.times.get(samples.clone())?,
+                values: self.wit.values.get(samples)?,
+            })
+        })
+    }
+}
+
+/// From the end of the one before to its own.
+fn range(ends: &[u32], index: usize) -> std::ops::Range<usize> {
+    let end = |index: usize| ends.get(index).map_or(0, |&end| end as usize);
+    let start = index.checked_sub(1).map_or(0, end);
+    start..end(index).max(start)
+}
+
+/// Labels of series that were asked for before, so that each crosses the boundary once.
+#[derive(Debug, Default)]
+pub struct LabelCache {
+    known: HashMap<u64, Vec<Label>>,
+}
+
+/// More series than one plugin looks at; beyond it the cache begins anew.
+const CACHED_SERIES: usize = 100_000;
+
+impl LabelCache {
+    /// Makes sure that the labels of all rows of a selection are known, with one call for those
+    /// that are not.
+    pub fn fill(&mut self, selection: &Selection) -> Result<()> {
+        if self.known.len() > CACHED_SERIES {
+            self.known.clear();
+        }
+        let mut wanted: Vec<u64> = selection.wit.series.clone();
+        wanted.retain(|id| !self.known.contains_key(id));
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let labels = raw::labels(&wanted).map_err(refused)?;
+        self.known.extend(wanted.into_iter().zip(labels));
+        Ok(())
+    }
+
+    /// The labels of a series, sorted by name, `__name__` among them. None before
+    /// [`fill`](LabelCache::fill).
+    pub fn of(&self, series: u64) -> &[Label] {
+        self.known.get(&series).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of one label; the empty one when the series does not have it.
+    pub fn value(&self, series: u64, name: &str) -> &str {
+        self.of(series).iter().find(|label| label.name == name).map_or("", |label| label.value.as_str())
+    }
+}
+
+fn refused(error: wit::SeriesError) -> Error {
+    Error::new(match error {
+        wit::SeriesError::BadSelector((index, why)) => format!("selector {index} is refused: {why}"),
+        wit::SeriesError::TooManySamples(bound) => format!("the selection holds more than {bound} samples"),
+        wit::SeriesError::UnknownSeries(id) => format!("there is no series {id} any more"),
+    })
+}
+
+#[cfg(target_arch = "wasm32")]
+use crate::bindings::imports::picket::plugin::series as raw;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::host::series as raw;

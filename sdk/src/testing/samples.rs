@@ -1,0 +1,120 @@
+//! The series store of a test: a list, searched from one end to the other.
+
+use regex::Regex;
+
+use crate::Timestamp;
+use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher, Selection, Selector, SeriesError};
+use crate::finding::labels_of;
+use crate::types::Label;
+
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    series: Vec<Series>,
+}
+
+#[derive(Debug)]
+struct Series {
+    labels: Vec<Label>,
+    points: Vec<(Timestamp, f64)>,
+}
+
+impl Samples {
+    pub(super) fn add(&mut self, name: &str, labels: &[(&str, &str)], time: Timestamp, value: f64) {
+        let mut labels = labels_of(labels);
+        labels.push(Label::new("__name__", name));
+        labels.sort_by(|a, b| a.name.cmp(&b.name));
+        let index = self.series.iter().position(|series| series.labels == labels).unwrap_or_else(|| {
+            self.series.push(Series { labels, points: Vec::new() });
+            self.series.len() - 1
+        });
+        let points = &mut self.series[index].points;
+        points.push((time, value));
+        points.sort_by_key(|point| point.0);
+    }
+
+    pub(super) fn select(
+        &self,
+        selectors: &[Selector],
+        after: u64,
+        to: u64,
+    ) -> Result<Selection, SeriesError> {
+        let mut selection = Selection {
+            row_ends: vec![],
+            series: vec![],
+            sample_ends: vec![],
+            times: vec![],
+            values: vec![],
+        };
+        for (index, selector) in selectors.iter().enumerate() {
+            let tests = compile(selector).map_err(|why| SeriesError::BadSelector((index as u32, why)))?;
+            for (id, series) in self.series.iter().enumerate() {
+                let points: Vec<_> =
+                    series.points.iter().filter(|(time, _)| *time > after && *time <= to).collect();
+                if points.is_empty() || !tests.iter().all(|test| test.holds(&series.labels)) {
+                    continue;
+                }
+                selection.series.push(id as u64);
+                selection.times.extend(points.iter().map(|point| point.0));
+                selection.values.extend(points.iter().map(|point| point.1));
+                selection.sample_ends.push(selection.times.len() as u32);
+            }
+            selection.row_ends.push(selection.series.len() as u32);
+        }
+        Ok(selection)
+    }
+
+    pub(super) fn labels(&self, ids: &[u64]) -> Result<Vec<Vec<Label>>, SeriesError> {
+        let of = |&id| {
+            self.series
+                .get(id as usize)
+                .map(|series| series.labels.clone())
+                .ok_or(SeriesError::UnknownSeries(id))
+        };
+        ids.iter().map(of).collect()
+    }
+}
+
+struct Test {
+    name: String,
+    negated: bool,
+    pattern: Pattern,
+}
+
+enum Pattern {
+    Text(String),
+    Regex(Regex),
+}
+
+fn compile(selector: &[Matcher]) -> Result<Vec<Test>, String> {
+    let tests = selector.iter().map(Test::new).collect::<Result<Vec<_>, _>>()?;
+    match tests.iter().any(|test| !test.matches("")) {
+        true => Ok(tests),
+        false => Err("every matcher matches the empty string".to_owned()),
+    }
+}
+
+impl Test {
+    fn new(matcher: &Matcher) -> Result<Self, String> {
+        let regex = || {
+            Regex::new(&format!("^(?s:{})$", matcher.value)).map(Pattern::Regex).map_err(|e| e.to_string())
+        };
+        let pattern = match matcher.op {
+            MatchOp::Equal | MatchOp::NotEqual => Pattern::Text(matcher.value.clone()),
+            MatchOp::Regex | MatchOp::NotRegex => regex()?,
+        };
+        let negated = matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRegex);
+        Ok(Self { name: matcher.name.clone(), negated, pattern })
+    }
+
+    fn holds(&self, labels: &[Label]) -> bool {
+        self.matches(labels.iter().find(|label| label.name == self.name).map_or("", |label| &label.value))
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        let found = match &self.pattern {
+            Pattern::Text(text) => text == value,
+            Pattern::Regex(regex) => regex.is_match(value),
+        };
+        found != self.negated
+    }
+}

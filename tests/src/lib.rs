@@ -1,0 +1,20 @@
+//! The harness of the integration tests: the real `picket` binary in a folder of its own, real files
+//! for it to read, and ways to wait for what it does.
+//!
+//! Nothing here waits for luck: every wait is for a condition, with a deadline that only ends a hopeless
+//! one. No scenario stands here; they are in `tests/all`.
+#![forbid(unsafe_code)]
+
+mod binary;
+mod http;
+mod node;
+mod rows;
+mod soak;
+mod wait;
+
+pub use binary::{guest, picket, plugin};
+pub use http::Response;
+pub use node::{Node, NodeBuilder};
+pub use rows::{Rows, findings, of_kind};
+pub use soak::{count, report};
+pub use wait::{HOPELESS, until};

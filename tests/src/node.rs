@@ -1,0 +1,254 @@
+//! One agent in a folder of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http::{self, Response};
+use crate::wait::until;
+use crate::{binary, rows};
+
+/// What a node starts with.
+pub struct NodeBuilder {
+    folder: TempDir,
+    config: String,
+}
+
+/// A running, stopped or killed agent and its folder.
+pub struct Node {
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// A folder with the sub-folders `plugins`, `logs`, `files` and `data`, and a configuration that
+    /// forwards everything to `results.ndjson`.
+    pub fn builder() -> NodeBuilder {
+        let folder =
+            tempfile::Builder::new().prefix("picket-").tempdir().expect("a temporary folder can be made");
+        for sub in ["plugins", "logs", "files", "data"] {
+            fs::create_dir(folder.path().join(sub)).expect("a new folder takes sub-folders");
+        }
+        let root = folder.path().display().to_string();
+        let config = format!(
+            "data_dir = \"{root}/data\"\nplugin_dir = \"{root}/plugins\"\n\
+             [api]\nlisten = \"127.0.0.1:0\"\nsocket = \"{root}/picket.sock\"\n\
+             [reload]\nsettle = \"50ms\"\npoll = \"1s\"\n\
+             [forwarders.results]\nkind = \"file\"\npath = \"{root}/results.ndjson\"\n"
+        );
+        NodeBuilder { folder, config }
+    }
+
+    /// A path in the node's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the agent and waits until it is ready.
+    pub fn start(&mut self) {
+        self.launch();
+        self.until_ready();
+    }
+
+    /// Starts the agent without waiting.
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "the agent runs already");
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.path("agent.log")).expect("the log opens");
+        let child = Command::new(binary::picket())
+            .args(["run", "--config"])
+            .arg(self.path("picket.toml"))
+            .env("XDG_CACHE_HOME", cache())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("the agent starts");
+        self.child = Some(child);
+    }
+
+    /// Waits until `/readyz` says so. Panics with the log when the agent ends instead.
+    pub fn until_ready(&mut self) {
+        until("the agent becomes ready", || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended {
+                panic!("the agent ended with {status}:\n{}", self.log());
+            }
+            self.get("/readyz").filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// The agent's own log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("agent.log")).unwrap_or_default()
+    }
+
+    /// Ends the agent at once, as a power cut would end the process.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Both fail only when the process has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks the agent to finish its work and waits for its end.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the agent runs");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child can be signalled");
+        until("the agent ends", || child.try_wait().expect("a child can be waited for"))
+    }
+
+    /// The agent's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the agent runs").id()
+    }
+
+    /// Resident memory in bytes, from `/proc`.
+    pub fn resident(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("the agent runs");
+        let pages: u64 =
+            statm.split(' ').nth(1).and_then(|field| field.parse().ok()).expect("statm has pages");
+        pages * 4096
+    }
+
+    /// Asks the API; none when nobody answers.
+    pub fn get(&self, path: &str) -> Option<Response> {
+        http::request(&self.path("picket.sock"), "GET", path)
+    }
+
+    /// Asks for a reload.
+    pub fn reload(&self) -> Response {
+        http::request(&self.path("picket.sock"), "POST", "/-/reload").expect("the agent answers")
+    }
+
+    /// One plugin as the API shows it; null when there is none.
+    pub fn plugin_status(&self, name: &str) -> Value {
+        let Some(answer) = self.get("/api/v1/plugins") else { return Value::Null };
+        let json = answer.json();
+        let list = json["plugins"].as_array().or(json.as_array()).cloned().unwrap_or_default();
+        list.into_iter().find(|plugin| plugin["name"] == name).unwrap_or(Value::Null)
+    }
+
+    /// The value of a metric's line that begins with `name`, zero when there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").map(|answer| answer.body).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter(|(series, _)| *series == name || series.starts_with(&format!("{name}{{")))
+            .filter_map(|(_, value)| value.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// What the `file` forwarder has written.
+    pub fn rows(&self) -> Vec<Value> {
+        rows::rows(&self.path("results.ndjson"))
+    }
+
+    /// Waits until the forwarder has written `count` rows that satisfy a condition.
+    pub fn until_rows(&self, what: &str, count: usize, condition: impl Fn(&Value) -> bool) -> Vec<Value> {
+        until(what, || {
+            let rows: Vec<_> = self.rows().into_iter().filter(|row| condition(row)).collect();
+            (rows.len() >= count).then_some(rows)
+        })
+    }
+
+    /// Installs a component under a name, as an operator should: written aside and renamed.
+    pub fn install(&self, component: &Path, name: &str) {
+        install(&self.path("plugins"), component, name);
+    }
+
+    /// Appends to a file in the node's folder.
+    pub fn append(&self, name: &str, bytes: &[u8]) {
+        append(&self.path(name), bytes);
+    }
+
+    /// Replaces the configuration below the fixed part.
+    pub fn configure(&self, config: &str) {
+        let path = self.path("picket.toml");
+        let old = fs::read_to_string(&path).expect("the configuration is there");
+        let fixed = old.split(MARK).next().unwrap_or_default();
+        let new = self.path("picket.toml.new");
+        fs::write(&new, format!("{fixed}{MARK}{}", expand(config, self.folder.path())))
+            .expect("it can be written");
+        fs::rename(new, path).expect("it can be renamed");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.lines().rev().take(40).collect::<Vec<_>>();
+            eprintln!("--- the agent's last log lines");
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        self.kill();
+    }
+}
+
+/// What the harness writes ends here, what the test wrote begins.
+const MARK: &str = "# --- the test's own configuration\n";
+
+impl NodeBuilder {
+    /// Adds to the configuration; `{dir}` is the node's folder.
+    pub fn config(mut self, text: &str) -> Self {
+        if !self.config.contains(MARK) {
+            self.config.push_str(MARK);
+        }
+        self.config.push_str(&expand(text, self.folder.path()));
+        self.config.push('\n');
+        self
+    }
+
+    /// Installs a component as the plugin `name`.
+    pub fn install(self, component: &Path, name: &str) -> Self {
+        install(&self.folder.path().join("plugins"), component, name);
+        self
+    }
+
+    /// Writes a file into the folder.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.folder.path().join(name), content).expect("a file can be written");
+        self
+    }
+
+    /// Writes the configuration; nothing runs yet.
+    pub fn build(self) -> Node {
+        fs::write(self.folder.path().join("picket.toml"), &self.config)
+            .expect("the configuration can be written");
+        Node { folder: self.folder, child: None }
+    }
+
+    /// Starts the agent and waits until it is ready.
+    pub fn start(self) -> Node {
+        let mut node = self.build();
+        node.start();
+        node
+    }
+}
+
+fn expand(text: &str, folder: &Path) -> String {
+    text.replace("{dir}", &folder.display().to_string())
+}
+
+fn install(folder: &Path, component: &Path, name: &str) {
+    let new = folder.join(format!(".{name}.new"));
+    fs::copy(component, &new).expect("the component can be copied");
+    fs::rename(new, folder.join(format!("{name}.wasm"))).expect("it can be renamed");
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file: File = OpenOptions::new().create(true).append(true).open(path).expect("the file opens");
+    file.write_all(bytes).expect("the file can be written");
+}
+
+/// Compiled components are shared by all nodes of a test run.
+fn cache() -> PathBuf {
+    std::env::temp_dir().join(format!("picket-test-cache-{}", rustix::process::geteuid().as_raw()))
+}

@@ -1,0 +1,65 @@
+//! The agent is killed at random moments while records flow.
+
+use std::collections::BTreeMap;
+
+use picket_tests::{Node, count, findings, guest, report, until};
+
+const LEDGER: &str = r#"
+[sources.numbers]
+kind = "file"
+include = ["{dir}/logs/*.log"]
+start = "beginning"
+
+[plugins.ledger]
+sources = ["numbers"]
+grants.state = "1MiB"
+"#;
+
+#[test]
+fn after_kill_9_each_record_has_its_result_once_and_the_state_agrees() {
+    let kills = count(8, 50);
+    let mut node = Node::builder().install(&guest("ledger_one"), "ledger").config(LEDGER).build();
+    let mut written = 0u64;
+    for kill in 0..kills {
+        node.launch();
+        // Some lives end before the agent is ready, some after it has processed a lot.
+        let patience = (kill * 7919 + 13) % 17;
+        if patience > 3 {
+            node.until_ready();
+        }
+        for _ in 0..patience {
+            let lines: String = (written + 1..=written + 500).map(|line| format!("{line}\n")).collect();
+            node.append("logs/numbers.log", lines.as_bytes());
+            written += 500;
+            std::thread::sleep(std::time::Duration::from_millis(kill % 7));
+        }
+        node.kill();
+    }
+    node.start();
+    let last = |rows: &[serde_json::Value]| {
+        findings(rows, "batch").iter().map(|batch| attribute(batch, "last")).max().unwrap_or(0)
+    };
+    until("all records are processed", || (last(&node.rows()) == written).then_some(()));
+    let mut times: BTreeMap<u64, u64> = BTreeMap::new();
+    let rows = node.rows();
+    let batches = findings(&rows, "batch");
+    for batch in &batches {
+        for record in attribute(batch, "first")..=attribute(batch, "last") {
+            *times.entry(record).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len() as u64, written, "records without a result");
+    let repeated: Vec<_> = times.iter().filter(|(_, times)| **times != 1).take(5).collect();
+    assert!(repeated.is_empty(), "records with several results: {repeated:?}");
+    assert_eq!(
+        attribute(batches.last().unwrap(), "in_state"),
+        written,
+        "the state disagrees with the records"
+    );
+    report("kill -9 while records flow", &[("kills", kills.to_string()), ("records", written.to_string())]);
+    assert!(node.stop().success());
+}
+
+fn attribute(finding: &serde_json::Value, name: &str) -> u64 {
+    finding["attributes"][name].as_str().and_then(|text| text.parse().ok()).unwrap()
+}

@@ -1,0 +1,180 @@
+//! Turns the figures into tables. Pure: figures in, Markdown out.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// Values of one subject in one case of a measure, as `picket-bench` prints them.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+pub(super) struct Series {
+    /// The measure: `pipeline`.
+    pub bench: String,
+    /// What is measured, in words: `2 % of the lines match`.
+    pub case: String,
+    /// Who does it: `picket`, `grep -E`.
+    pub subject: String,
+    /// The unit of the values.
+    pub unit: String,
+    /// Whether the others are set in relation to this one.
+    #[serde(default)]
+    pub reference: bool,
+    /// One for each round.
+    #[serde(default)]
+    pub values: Vec<f64>,
+    /// CPU time of each round, user and system, in seconds; empty where it makes no sense.
+    #[serde(default)]
+    pub cpu_seconds: Vec<f64>,
+    /// Peak resident memory of each round, in bytes; empty where it makes no sense.
+    #[serde(default)]
+    pub peak_bytes: Vec<f64>,
+    /// What was aimed at, in words; empty when there is no aim.
+    #[serde(default)]
+    pub aim: String,
+    /// Why there are no values, or what to know about them.
+    #[serde(default)]
+    pub note: String,
+}
+
+impl Series {
+    /// Reads one line.
+    pub(super) fn parse(line: &str) -> Result<Self> {
+        serde_json::from_str(line).with_context(|| format!("picket-bench printed `{line}`"))
+    }
+}
+
+/// What each measure is about.
+const ABOUT: &[(&str, &str)] = &[
+    ("boundary", "Crossing between host and guest: what a call costs before anybody has done any work."),
+    ("analyze", "Each analyzer over the same mixed logs, in the sandbox and as native code."),
+    (
+        "pipeline",
+        "A file of mixed access and syslog lines: read, matched, analysed, committed, and written out as NDJSON \
+         by the agent; matched and written out by the others.",
+    ),
+    ("swap", "From the end of the coalescing window to the first record by the new generation."),
+    ("idle", "The agent with ten plugins loaded and nothing to do."),
+];
+
+/// The whole page.
+pub(super) fn render(series: &[Series], machine: &str, command: &str) -> String {
+    let mut text = format!(
+        "# Benchmarks\n\nWritten by `{command}`. {machine}\n\n\
+         Each measure runs several times in turn with its counterparts (A B A B), on input from a seeded \
+         generator. Spread is lowest to highest. CPU time is user and system together, memory the peak of the \
+         resident set; both are medians. The ratio is to the row marked with `=`.\n"
+    );
+    let mut benches: Vec<&str> = Vec::new();
+    for one in series {
+        if !benches.contains(&one.bench.as_str()) {
+            benches.push(&one.bench);
+        }
+    }
+    for bench in benches {
+        let _ = writeln!(text, "\n## {bench}\n");
+        if let Some((_, about)) = ABOUT.iter().find(|(name, _)| *name == bench) {
+            let _ = writeln!(text, "{about}\n");
+        }
+        text.push_str("| case | subject | median | spread | CPU time | peak memory | ratio | aim |\n");
+        text.push_str("|---|---|---:|---:|---:|---:|---:|---|\n");
+        let of_bench: Vec<&Series> = series.iter().filter(|one| one.bench == bench).collect();
+        for one in &of_bench {
+            row(&mut text, one, &of_bench);
+        }
+        for one in of_bench.iter().filter(|one| !one.note.is_empty()) {
+            let _ = write!(text, "\n{}, {}: {}\n", one.case, one.subject, one.note);
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, one: &Series, all: &[&Series]) {
+    let Some(middle) = median(&one.values) else {
+        let _ = writeln!(text, "| {} | {} | not measured | | | | | {} |", one.case, one.subject, one.aim);
+        return;
+    };
+    let reference = all.iter().find(|other| other.reference && other.case == one.case);
+    let ratio = match reference.and_then(|other| median(&other.values)) {
+        _ if one.reference => "=".to_owned(),
+        Some(base) if base > 0.0 => format!("{:.2}", middle / base),
+        _ => String::new(),
+    };
+    let low = one.values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = one.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let cpu = median(&one.cpu_seconds).map_or(String::new(), |value| format!("{value:.2} s"));
+    let peak = median(&one.peak_bytes).map_or(String::new(), |value| format!("{:.1} MB", value / 1e6));
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} {} | {} to {} | {cpu} | {peak} | {ratio} | {} |",
+        one.case,
+        one.subject,
+        number(middle),
+        one.unit,
+        number(low),
+        number(high),
+        one.aim
+    );
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        return Some(sorted[middle]);
+    }
+    Some((sorted.get(middle)? + sorted[middle - 1]) / 2.0)
+}
+
+/// Three digits that mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 0.1 => format!("{value:.2}"),
+        size if size > 0.0 => format!("{value:.4}"),
+        _ => "0".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn rows_are_set_in_relation_to_the_reference() {
+        let lines = [
+            r#"{"bench":"pipeline","case":"a","subject":"picket","unit":"MB/CPU s","values":[300,420,410],
+                "cpu_seconds":[0.5],"peak_bytes":[41000000],"aim":"400"}"#,
+            r#"{"bench":"pipeline","case":"a","subject":"grep -E","unit":"MB/CPU s","values":[820],"reference":true}"#,
+            r#"{"bench":"pipeline","case":"a","subject":"mtail","unit":"MB/CPU s","note":"the package is missing"}"#,
+        ];
+        let series: Vec<_> = lines.iter().map(|line| Series::parse(line).unwrap()).collect();
+        let text = render(&series, "Made on a machine.", "cargo xtask bench");
+        for expected in [
+            "| a | picket | 410 MB/CPU s | 300 to 420 | 0.50 s | 41.0 MB | 0.50 | 400 |",
+            "| a | grep -E | 820 MB/CPU s | 820 to 820 |  |  | = |  |",
+            "| a | mtail | not measured | | | | |  |",
+            "a, mtail: the package is missing",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "`{expected}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_middle_two() {
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(&[5.0]), Some(5.0));
+        assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        for (value, expected) in
+            [(412.6, "413"), (12.34, "12.3"), (1.234, "1.23"), (0.0123, "0.0123"), (0.0, "0")]
+        {
+            assert_eq!(number(value), expected);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs the long forms of the tests with their full counts and writes what came out into SOAK.md.
+//!
+//! With `PICKET_SOAK=1` the scenarios of the integration tests take their full counts. One that has shown
+//! what it is to show appends a line of JSON, a [`Line`], to the file that `PICKET_SOAK_RESULTS` names.
+//! Those lines become the table; a scenario that failed has no line, and makes this verb fail.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::workspace::{Workspace, cargo};
+use crate::{bench::machine, counts, guest, progress};
+
+/// What to soak.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Names of scenarios; only tests that hold one of them run, and SOAK.md is left alone.
+    filters: Vec<String>,
+}
+
+/// What a scenario writes when it has passed.
+#[derive(Debug, Deserialize, PartialEq)]
+pub(crate) struct Line {
+    /// What was shown.
+    name: String,
+    /// How often, and what was measured on the way: `{"swaps": "50", "longest swap": "12.5 ms"}`.
+    figures: Map<String, Value>,
+}
+
+/// Where the long tests are, and which of a package's tests they are.
+const SUITES: &[(&str, &str)] = &[
+    ("picket-tests", ""),
+    ("picket-journal", "no_history_loses_repeats_or_reorders_a_durable_record"),
+    ("picket", "pipeline::commit::tests::model"),
+    ("picket-fuzz", "soak"),
+];
+
+/// Runs the suites one after the other and renders the table.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let built = guest::Built::for_tests(workspace)?;
+    let results = workspace.target.join("soak.jsonl");
+    if results.exists() {
+        fs::remove_file(&results)?;
+    }
+    let mut failed = Vec::new();
+    for (package, tests) in SUITES {
+        let mut command = cargo();
+        command.current_dir(&workspace.root);
+        command.args(["test", "--package", package, "--no-fail-fast", "--lib", "--bins", "--tests", "--"]);
+        // One at a time: a scenario measures time and memory of its own.
+        command.args(["--test-threads=1", "--nocapture"]);
+        match arguments.filters.is_empty() {
+            true if tests.is_empty() => {}
+            true => drop(command.arg(tests)),
+            false => drop(command.args(&arguments.filters)),
+        }
+        command.env("PICKET_SOAK", "1").env("PICKET_SOAK_RESULTS", &results);
+        built.name_to(&mut command);
+        counts::set(&mut command, true);
+        if let Err(error) = progress::run(&format!("the long tests of {package}"), &mut command) {
+            eprintln!("error: {error:#}");
+            failed.push(*package);
+        }
+    }
+    let lines = read(&results)?;
+    let table = render(&lines, &machine::describe(&workspace.root));
+    println!("{table}");
+    ensure!(failed.is_empty(), "long tests failed in {}; SOAK.md is left alone", failed.join(", "));
+    ensure!(!lines.is_empty(), "no scenario has written a line; is a filter misspelt?");
+    if arguments.filters.is_empty() {
+        fs::write(workspace.root.join("SOAK.md"), table).context("cannot write SOAK.md")?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Line>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path)?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("{}: `{line}`", path.display())))
+        .collect()
+}
+
+fn render(lines: &[Line], machine: &str) -> String {
+    let mut text = String::from(
+        "# Soak\n\nThe long forms of the tests, with their full counts. Written by `cargo xtask soak`.\n\n",
+    );
+    let _ = writeln!(text, "{machine}\n\n| shown | figures |\n|---|---|");
+    for line in lines {
+        let figures: Vec<String> =
+            line.figures.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
+        let _ = writeln!(text, "| {} | {} |", line.name, figures.join("; "));
+    }
+    text
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn lines_become_rows() {
+        let line = r#"{"name":"every record once","figures":{"records":"200,000","swaps":50}}"#;
+        let lines: Vec<Line> = vec![serde_json::from_str(line).unwrap()];
+        let text = render(&lines, "On a machine.");
+        let row = "| every record once | records: 200,000; swaps: 50 |";
+        assert!(text.lines().any(|line| line == row), "{text}");
+        assert!(text.contains("\nOn a machine.\n"));
+    }
+}
