@@ -12,9 +12,9 @@ mod rows;
 mod soak;
 mod wait;
 
-pub use binary::{guest, picket, plugin};
+pub use binary::{guest, hostile, picket, plugin, sample};
 pub use http::Response;
-pub use node::{Node, NodeBuilder};
+pub use node::{Node, NodeBuilder, Ran, run};
 pub use rows::{Rows, findings, of_kind};
 pub use soak::{count, report};
 pub use wait::{HOPELESS, until};

@@ -24,6 +24,41 @@ pub struct Node {
     child: Option<Child>,
 }
 
+/// What a run of the program came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed as its result.
+    pub stdout: String,
+    /// What it said to the person.
+    pub stderr: String,
+}
+
+/// Runs the program once, without an agent and without a configuration, over some paths.
+pub fn run(words: &[&str], paths: &[PathBuf]) -> Ran {
+    let mut command = Command::new(binary::picket());
+    command.args(words).arg("--plugin-dir").arg(binary::plugin_folder()).args(paths);
+    ran(&mut command)
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let output =
+        command.env("XDG_CACHE_HOME", cache()).stdin(Stdio::null()).output().expect("the program starts");
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// The result as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
 impl Node {
     /// A folder with the sub-folders `plugins`, `logs`, `files` and `data`, and a configuration that
     /// forwards everything to `results.ndjson`.
@@ -102,6 +137,14 @@ impl Node {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child can be signalled");
         until("the agent ends", || child.try_wait().expect("a child can be waited for"))
+    }
+
+    /// Runs another verb of the program with this node's configuration: `check`, `findings --severity high`.
+    pub fn cli(&self, line: &str) -> Ran {
+        let mut words = line.split_whitespace();
+        let mut command = Command::new(binary::picket());
+        command.args(words.next()).arg("--config").arg(self.path("picket.toml")).args(words);
+        ran(&mut command)
     }
 
     /// The agent's process id.
