@@ -88,6 +88,17 @@ fn real_web_logs_lead_to_the_findings_that_they_hold() {
     assert!(bursts.iter().all(|burst| burst["severity"] == "high" && burst["plugin"] == "access-log"));
 }
 
+/// What the plugin has counted of sshd's failed passwords.
+fn failed_passwords(node: &Node) -> f64 {
+    let text = node.get("/metrics").map(|answer| answer.body).unwrap_or_default();
+    let labels = ["service=\"sshd\"", "method=\"password\"", "outcome=\"failure\""];
+    text.lines()
+        .filter(|line| line.starts_with("picket_plugin_auth_events_total{"))
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum()
+}
+
 #[test]
 fn real_login_logs_lead_to_the_findings_that_they_hold() {
     let mut node = node();
@@ -97,17 +108,8 @@ fn real_login_logs_lead_to_the_findings_that_they_hold() {
     let lines = fs::read_to_string(sample("auth-iso.log")).unwrap();
     let failures =
         lines.lines().filter(|line| line.contains("sshd[") && line.contains("Failed password for"));
-    let metric = "picket_plugin_auth_events_total";
-    let text = node.get("/metrics").unwrap().body;
-    let counted: f64 = text
-        .lines()
-        .filter(|line| line.starts_with(metric))
-        .filter(|line| {
-            ["sshd", "password", "failure"].iter().all(|label| line.contains(&format!("\"{label}\"")))
-        })
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .sum();
-    assert_eq!(counted, failures.count() as f64);
+    let failures = failures.count() as f64;
+    until("every failed password is counted, once", || (failed_passwords(&node) == failures).then_some(()));
     let archived = node.cli("findings --plugin auth-guard --severity high --output json");
     assert!(archived.stdout.contains("login-after-failures"), "{archived:?}");
     assert!(node.stop().success());
