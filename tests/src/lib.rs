@@ -5,6 +5,7 @@
 //! one. No scenario stands here; they are in `tests/all`.
 #![forbid(unsafe_code)]
 
+mod author;
 mod binary;
 mod http;
 mod node;
@@ -12,6 +13,7 @@ mod rows;
 mod soak;
 mod wait;
 
+pub use author::{Project, Ran};
 pub use binary::{guest, picket, plugin};
 pub use http::Response;
 pub use node::{Node, NodeBuilder};

@@ -62,7 +62,7 @@ impl Node {
         let child = Command::new(binary::picket())
             .args(["run", "--config"])
             .arg(self.path("picket.toml"))
-            .env("XDG_CACHE_HOME", cache())
+            .env("XDG_CACHE_HOME", binary::cache())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
@@ -246,9 +246,4 @@ fn install(folder: &Path, component: &Path, name: &str) {
 fn append(path: &Path, bytes: &[u8]) {
     let mut file: File = OpenOptions::new().create(true).append(true).open(path).expect("the file opens");
     file.write_all(bytes).expect("the file can be written");
-}
-
-/// Compiled components are shared by all nodes of a test run.
-fn cache() -> PathBuf {
-    std::env::temp_dir().join(format!("picket-test-cache-{}", rustix::process::geteuid().as_raw()))
 }
