@@ -16,6 +16,8 @@ pub(super) struct Difference {
     /// Where in the file of cases the expectation stands, in bytes.
     #[serde(skip)]
     pub(super) offset: usize,
+    /// The same as file and line, once the file is known.
+    pub(super) place: String,
     /// What differs, such as `findings[0].rule`.
     pub(super) what: String,
     pub(super) expected: String,
@@ -65,7 +67,7 @@ struct Differences(Vec<Difference>);
 impl Differences {
     fn add(&mut self, offset: usize, what: &str, expected: impl Display, got: impl Display) {
         let (expected, got) = (expected.to_string(), got.to_string());
-        self.0.push(Difference { offset, what: what.to_owned(), expected, got });
+        self.0.push(Difference { offset, place: String::new(), what: what.to_owned(), expected, got });
     }
 
     fn equal<T: Display>(&mut self, what: &str, expected: &Option<Spanned<T>>, got: impl Fn() -> String) {

@@ -61,8 +61,9 @@ struct Tried {
     place: String,
     passed: bool,
     differences: Vec<Difference>,
-    /// What the plugin returned, or its error.
-    outcome: Result<Returned, String>,
+    /// What the plugin returned, unless it was an error.
+    returned: Option<Returned>,
+    error: Option<String>,
 }
 
 pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
@@ -161,7 +162,7 @@ fn try_all(global: &Global, bench: &Bench, section: &Plugin, cases: &Cases) -> R
     for case in &cases.cases {
         let tried = try_one(bench, section, cases, case);
         if global.output == Output::Text {
-            output::text(&tried.show(cases, global.paint()))?;
+            output::text(&tried.show(global.paint()))?;
         }
         all.push(tried);
     }
@@ -187,27 +188,28 @@ fn try_one(bench: &Bench, section: &Plugin, cases: &Cases, case: &Spanned<Case>)
     }
     let outcome = cases.input(case).and_then(|input| in_sandbox(bench, &section, &input));
     let outcome = outcome.map_err(|error| format!("{error:#}"));
-    let differences = compare(&case.expect, start, &outcome);
-    Tried {
-        name: case.name.clone(),
-        place: cases.place(start),
-        passed: differences.is_empty(),
-        differences,
-        outcome,
+    let mut differences = compare(&case.expect, start, &outcome);
+    for difference in &mut differences {
+        difference.place = cases.place(difference.offset);
     }
+    let (returned, error) = match outcome {
+        Ok(returned) => (Some(returned), None),
+        Err(error) => (None, Some(error)),
+    };
+    let (name, place) = (case.name.clone(), cases.place(start));
+    Tried { name, place, passed: differences.is_empty(), differences, returned, error }
 }
 
 impl Tried {
-    fn show(&self, cases: &Cases, paint: Paint) -> String {
+    fn show(&self, paint: Paint) -> String {
         let Self { name, place, differences, .. } = self;
         if self.passed {
             return format!("{} {}\n", paint.good("passed"), escape(name));
         }
         let mut text = format!("{} {} ({})\n", paint.bad("FAILED"), escape(name), escape(place));
-        for Difference { offset, what, expected, got } in differences {
-            let place = cases.place(*offset);
+        for Difference { place, what, expected, got, .. } in differences {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {}: {}", escape(&place), paint.bold(&escape(what)));
+            let _ = writeln!(text, "  {}: {}", escape(place), paint.bold(&escape(what)));
             let _ = writeln!(text, "    expected: {}", escape(expected));
             let _ = writeln!(text, "    got:      {}", escape(got));
         }
