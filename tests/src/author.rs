@@ -6,27 +6,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::binary;
+use crate::ran::Ran;
 
 /// A project in a temporary folder.
 pub struct Project {
     folder: TempDir,
     name: String,
-}
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-pub struct Ran {
-    /// The exit code; none after a signal.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
 }
 
 impl Project {
@@ -38,8 +28,7 @@ impl Project {
             .expect("a temporary folder can be made");
         let mut command = Command::new(binary::picket());
         command.args(["plugin", "new", "--kind", kind, name]).current_dir(folder.path());
-        let ran = Ran::of(command.output());
-        ran.expect(0, &[&format!("Made {name}, "), "src/lib.rs", &format!("cd {name}")]);
+        Ran::of(&mut command).expect(0, &[&format!("Made {name}, "), "src/lib.rs", &format!("cd {name}")]);
         Self { folder, name: name.to_owned() }
     }
 
@@ -80,11 +69,10 @@ impl Project {
             .env("CARGO_NET_OFFLINE", "true")
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TARGET_DIR", binary::target().join("authors"))
-            .env("XDG_CACHE_HOME", binary::cache())
             // What the run of these tests sets for itself is none of the project's business.
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .env_remove("RUSTFLAGS");
-        Ran::of(command.output())
+        Ran::of(&mut command)
     }
 }
 
@@ -94,24 +82,6 @@ impl Drop for Project {
     fn drop(&mut self) {
         for of in ["", " --release --target wasm32-wasip2"] {
             self.cargo(&format!("clean --quiet --package {}{of}", self.name));
-        }
-    }
-}
-
-impl Ran {
-    fn of(output: std::io::Result<Output>) -> Self {
-        let output = output.expect("the program starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is text");
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// Panics unless it ended so and standard output has all these parts.
-    pub fn expect(&self, code: i32, parts: &[&str]) {
-        let Self { stdout, stderr, .. } = self;
-        let shown = format!("--- stdout\n{stdout}--- stderr\n{stderr}");
-        assert_eq!(self.code, Some(code), "{shown}");
-        for part in parts {
-            assert!(stdout.contains(part), "`{part}` is missing in\n{shown}");
         }
     }
 }

@@ -21,7 +21,12 @@ pub fn picket() -> &'static Path {
 
 /// A first-party plugin's component, such as `access-log`.
 pub fn plugin(name: &str) -> PathBuf {
-    let folder = component_folder(
+    existing(plugin_folder(), name)
+}
+
+/// Where the first-party plugins' components are.
+pub(crate) fn plugin_folder() -> PathBuf {
+    component_folder(
         "PICKET_PLUGINS",
         &[
             "--package",
@@ -35,14 +40,25 @@ pub fn plugin(name: &str) -> PathBuf {
             "--package",
             "thresholds",
         ],
-    );
-    existing(folder, name)
+    )
 }
 
 /// A test plugin's component: the file `tests/plugins/examples/NAME.rs`.
 pub fn guest(name: &str) -> PathBuf {
     let folder = component_folder("PICKET_GUESTS", &["--package", "picket-test-plugins", "--examples"]);
     existing(folder, name)
+}
+
+/// A guest on the bare bindings (`tests/guests/examples`), or a crafted component (`tests/guests/craft`).
+pub fn hostile(name: &str) -> PathBuf {
+    picket_guests_build::path(name)
+}
+
+/// A file of `tests/samples`.
+pub fn sample(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
+    assert!(path.exists(), "{} is missing: the clone is incomplete", path.display());
+    path
 }
 
 fn existing(folder: PathBuf, name: &str) -> PathBuf {

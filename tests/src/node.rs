@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Response};
+use crate::ran::Ran;
 use crate::wait::until;
 use crate::{binary, rows};
 
@@ -22,6 +23,13 @@ pub struct NodeBuilder {
 pub struct Node {
     folder: TempDir,
     child: Option<Child>,
+}
+
+/// Runs the program once, without an agent and without a configuration, over some paths.
+pub fn run(words: &[&str], paths: &[PathBuf]) -> Ran {
+    let mut command = Command::new(binary::picket());
+    command.args(words).arg("--plugin-dir").arg(binary::plugin_folder()).args(paths);
+    Ran::of(&mut command)
 }
 
 impl Node {
@@ -102,6 +110,14 @@ impl Node {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child can be signalled");
         until("the agent ends", || child.try_wait().expect("a child can be waited for"))
+    }
+
+    /// Runs another verb of the program with this node's configuration: `check`, `findings --severity high`.
+    pub fn cli(&self, line: &str) -> Ran {
+        let mut words = line.split_whitespace();
+        let mut command = Command::new(binary::picket());
+        command.args(words.next()).arg("--config").arg(self.path("picket.toml")).args(words);
+        Ran::of(&mut command)
     }
 
     /// The agent's process id.

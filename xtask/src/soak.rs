@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::workspace::{Workspace, cargo};
-use crate::{bench::machine, counts, guest, progress};
+use crate::{bench::machine, counts, guest, progress, test};
 
 /// What to soak.
 #[derive(Debug, Args)]
@@ -48,23 +49,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         fs::remove_file(&results)?;
     }
     let mut failed = Vec::new();
-    for (package, tests) in SUITES {
-        let mut command = cargo();
-        command.current_dir(&workspace.root);
-        command.args(["test", "--package", package, "--no-fail-fast", "--lib", "--bins", "--tests", "--"]);
-        // One at a time: a scenario measures time and memory of its own.
-        command.args(["--test-threads=1", "--nocapture"]);
-        match arguments.filters.is_empty() {
-            true if tests.is_empty() => {}
-            true => drop(command.arg(tests)),
-            false => drop(command.args(&arguments.filters)),
-        }
+    for (what, mut command) in commands(workspace, &arguments.filters) {
         command.env("PICKET_SOAK", "1").env("PICKET_SOAK_RESULTS", &results);
         built.name_to(&mut command);
         counts::set(&mut command, true);
-        if let Err(error) = progress::run(&format!("the long tests of {package}"), &mut command) {
+        if let Err(error) = progress::run(&format!("the long tests of {what}"), &mut command) {
             eprintln!("error: {error:#}");
-            failed.push(*package);
+            failed.push(what);
         }
     }
     let lines = read(&results)?;
@@ -76,6 +67,42 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         fs::write(workspace.root.join("SOAK.md"), table).context("cannot write SOAK.md")?;
     }
     Ok(())
+}
+
+/// What to run, one test at a time: a scenario measures time and memory of its own.
+fn commands(workspace: &Workspace, filters: &[String]) -> Vec<(String, Command)> {
+    let command = |args: &[&str]| {
+        let mut command = cargo();
+        command.current_dir(&workspace.root).args(args);
+        command
+    };
+    if test::has_nextest() {
+        // The whole workspace resolves to one set of features, and serves what `cargo xtask test` built.
+        let mut run = command(&["nextest", "run", "--workspace", "--profile", "soak"]);
+        run.args(["--no-fail-fast", "--no-capture"]);
+        run.args(test::NOT_NATIVE).arg("--filterset").arg(expression()).args(filters);
+        return vec![("the workspace".to_owned(), run)];
+    }
+    let suite = |(package, tests): &(&str, &str)| {
+        let mut run =
+            command(&["test", "--package", package, "--no-fail-fast", "--lib", "--bins", "--tests", "--"]);
+        run.args(["--test-threads=1", "--nocapture"]);
+        match filters.is_empty() {
+            true => run.args(Some(tests).filter(|tests| !tests.is_empty())),
+            false => run.args(filters),
+        };
+        ((*package).to_owned(), run)
+    };
+    SUITES.iter().map(suite).collect()
+}
+
+/// The suites in the words of cargo-nextest.
+fn expression() -> String {
+    let suite = |(package, tests): &(&str, &str)| match *tests {
+        "" => format!("package({package})"),
+        tests => format!("(package({package}) & test({tests}))"),
+    };
+    SUITES.iter().map(suite).collect::<Vec<_>>().join(" | ")
 }
 
 fn read(path: &Path) -> Result<Vec<Line>> {

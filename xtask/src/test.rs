@@ -9,7 +9,7 @@ use crate::workspace::{Workspace, cargo};
 use crate::{counts, guest, progress, tidy};
 
 /// Plugins on the bare bindings export names that only a linker of components takes.
-const NOT_NATIVE: [&str; 2] = ["--exclude", "picket-guests"];
+pub(crate) const NOT_NATIVE: [&str; 2] = ["--exclude", "picket-guests"];
 
 /// What to test.
 #[derive(Debug, Args)]
@@ -49,7 +49,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     progress::run("all tests, with reduced counts", &mut command)
 }
 
-fn has_nextest() -> bool {
+/// Whether the faster test runner is there; it also shows which test runs too long.
+pub(crate) fn has_nextest() -> bool {
     let status = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

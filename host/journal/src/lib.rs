@@ -90,7 +90,7 @@ pub use fs::{File, FileSystem, RealFs};
 pub use journal::{Config, Journal};
 pub use position::{ParsePositionError, Position};
 pub use reader::{Entry, READ_AHEAD, Reader};
-pub use recovery::Repair;
+pub use recovery::{Repair, inspect};
 pub use tail::{Damage, Tail};
 
 #[cfg(test)]

@@ -90,6 +90,16 @@ pub(crate) fn recover(
     Ok((Found { ends, resume, last_number, repair }, lock))
 }
 
+/// Looks at the headers in a folder without changing or locking anything: fails as
+/// [`Journal::open`](crate::Journal::open) would for a journal of a newer version. A folder that does not
+/// exist is fine.
+pub fn inspect(fs: &dyn FileSystem, dir: &Path) -> Result<(), JournalError> {
+    match Segments::load(fs, dir) {
+        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        loaded => loaded.map(|_| ()),
+    }
+}
+
 /// The segments in the folder, with their headers where these are whole.
 struct Segments<'a> {
     fs: &'a dyn FileSystem,

@@ -1,7 +1,15 @@
 //! Looks for everything that would keep a configuration from working, without changing anything.
+//!
+//! What may be a mistake or may be as it should (a log folder that does not exist yet) is a note: it is
+//! told, and is no failure.
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use picket_journal::RealFs;
 use prometheus::Registry;
+use rustix::fs::Access;
 
 use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
@@ -10,29 +18,77 @@ use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Rejection, StageError};
 use crate::state::State;
 
-/// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder.
-pub fn check(checked: &Checked) -> Vec<Problem> {
-    let mut problems = data_folder(checked);
+/// What a look at the machine came to.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What keeps the configuration from working.
+    pub problems: Vec<Problem>,
+    /// What an operator may want to know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder
+/// and the sources.
+pub fn check(checked: &Checked) -> Found {
+    let mut found = Found { problems: data_folder(checked), notes: Vec::new() };
+    sources(checked, &mut found);
+    let problems = &mut found.problems;
     match plugins(checked) {
         Ok(found) => problems.extend(found),
         Err(error) => {
             problems.push(Problem::new(Code::Component, format!("plugins cannot be tried: {error:#}")))
         }
     }
-    problems
+    found
 }
 
-/// A folder that another agent holds, or that a newer one has written. An agent that runs with this very
-/// configuration holds it too: that is fine.
+/// Sources that cannot be read, and those that find nothing yet.
+fn sources(checked: &Checked, found: &mut Found) {
+    for (name, source) in &checked.sources {
+        let probed = source.probe();
+        let key = format!("sources.{name}.include");
+        for unreadable in &probed.unreadable {
+            let (path, error) = (unreadable.path.display(), &unreadable.error);
+            let message = format!("source `{name}` cannot read {path}: {error}");
+            found.problems.push(checked.problem_at(&key, Code::Source, message).help(&unreadable.remedy));
+        }
+        for folder in &probed.missing {
+            found.notes.push(format!("source `{name}`: {} does not exist (yet)", folder.display()));
+        }
+        if probed.readable == 0 && probed.missing.is_empty() && probed.unreadable.is_empty() {
+            found.notes.push(format!("source `{name}`: no file is there (yet) that its patterns match"));
+        }
+    }
+}
+
+/// A folder that cannot be made or written to, that another agent holds, or that a newer one has written. An
+/// agent that runs with this very configuration holds it too: that is fine.
 fn data_folder(checked: &Checked) -> Vec<Problem> {
-    let folder = checked.data_dir.join("state");
-    if !folder.exists() || std::os::unix::net::UnixStream::connect(&checked.api.socket).is_ok() {
+    let problem = |message: String| checked.problem_at("data_dir", Code::Data, message);
+    if let Err((folder, error)) = writable(&checked.data_dir) {
+        let (data_dir, folder) = (checked.data_dir.display(), folder.display());
+        let message = format!("the data folder {data_dir} cannot be used: {folder}: {error}");
+        let help = "give the agent's user a folder that it may write to, or name another one in `data_dir`";
+        return vec![problem(message).help(help)];
+    }
+    if std::os::unix::net::UnixStream::connect(&checked.api.socket).is_ok() {
         return Vec::new();
     }
-    match State::open(&folder, checked.state.cache.0) {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![checked.problem_at("data_dir", Code::Data, error.to_string())],
+    let state = checked.data_dir.join("state");
+    let opened = if state.exists() { State::open(&state, checked.state.cache.0).err() } else { None };
+    let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
+    let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
+    messages.into_iter().flatten().map(problem).collect()
+}
+
+/// Whether a folder can be written to, or made. The error comes with the path that stands in the way.
+fn writable(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let existing = folder.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    let failed = |error: io::Error| (existing.to_owned(), error);
+    if !existing.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::ErrorKind::NotADirectory.into()));
     }
+    rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
 
 fn plugins(checked: &Checked) -> anyhow::Result<Vec<Problem>> {

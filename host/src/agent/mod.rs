@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::config::{Checked, Options};
 use crate::{api, telemetry};
 
-pub use check::check;
+pub use check::{Found, check};
 pub use series::StoreReader;
 
 /// The hidden verb that compiles one component in a child process.

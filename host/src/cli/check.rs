@@ -7,8 +7,9 @@ use super::Failure;
 use super::exit::CONFIG;
 use super::global::Global;
 use super::output::{self, Output};
-use crate::agent;
+use crate::agent::{self, Found};
 use crate::config::{self, Checked, Problem, Problems};
+use crate::telemetry::escape;
 
 /// Of `picket check`.
 #[derive(Debug, Args)]
@@ -27,18 +28,23 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
     if arguments.no_environment {
         options.environment.clear();
     }
-    let (checked, problems) = match config::load(&options) {
-        Err(Problems(problems)) => (None, problems),
+    let (checked, found) = match config::load(&options) {
+        Err(Problems(problems)) => (None, Found { problems, notes: Vec::new() }),
         Ok(checked) => {
-            let problems = if arguments.config_only { Vec::new() } else { agent::check(&checked) };
-            (Some(checked), problems)
+            let found = if arguments.config_only { Found::default() } else { agent::check(&checked) };
+            (Some(checked), found)
         }
     };
+    let Found { problems, notes } = found;
     match global.output {
         Output::Json => {
-            output::json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?
+            let ok = problems.is_empty();
+            output::json(&serde_json::json!({ "ok": ok, "problems": problems, "notes": notes }))?
         }
-        Output::Text => show(checked.as_ref(), &problems),
+        Output::Text => {
+            notes.iter().for_each(|note| eprintln!("note: {}", escape(note)));
+            show(checked.as_ref(), &problems);
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Said(CONFIG)) }
 }

@@ -106,6 +106,10 @@ impl Globs {
     /// Visits all files that are there now. A file that several patterns match is visited for each.
     pub fn walk(&self, links: Links, visit: &mut dyn Visit) {
         for steps in &self.include {
+            let base = literal_start(steps);
+            if fs::metadata(&base).is_ok_and(|metadata| !metadata.is_dir()) {
+                visit.problem(&base, io::ErrorKind::NotADirectory.into());
+            }
             Walk { globs: self, links, visit: &mut *visit }.walk(Path::new("/"), steps, 0);
         }
     }
@@ -115,10 +119,14 @@ impl Globs {
         self.include_paths.is_match(path) && !self.excludes(path)
     }
 
+    /// The folders that the patterns begin with.
+    pub fn bases(&self) -> impl Iterator<Item = PathBuf> {
+        self.include.iter().map(|steps| literal_start(steps))
+    }
+
     /// The folder above a path that a pattern names without wildcards; the longest, if several do.
     pub fn base(&self, path: &Path) -> PathBuf {
-        let bases = self.include.iter().map(|steps| literal_start(steps));
-        bases
+        self.bases()
             .filter(|base| path.starts_with(base))
             .max_by_key(|base| base.as_os_str().len())
             .unwrap_or_else(|| PathBuf::from("/"))

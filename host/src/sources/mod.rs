@@ -1,6 +1,7 @@
 //! Where records, files and samples come from. Sources know routes and checkpoints; they do not know
 //! plugins, the journal or forwarders.
 
+mod probe;
 mod run;
 
 pub mod directory;
@@ -15,5 +16,6 @@ pub mod status;
 
 pub use directory::source::ScanLog;
 pub use host::source::SampleSink;
+pub use probe::Probed;
 pub use run::{Checkpoints, ConfigError, Deps, SourceConfig, Sources, StartError};
 pub use status::{Problem, SourceStatus};

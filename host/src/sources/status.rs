@@ -59,12 +59,22 @@ fn remedy(path: &Path, error: &io::Error) -> String {
             Err(_) => format!("Let the agent's user enter its folder, then `ls -l {shown}`."),
         },
         io::ErrorKind::NotFound => "It vanished while it was looked at; nothing to do.".to_owned(),
-        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+        io::ErrorKind::NotADirectory => {
+            format!("{shown} is no folder: name the file itself, or the folder that it is in.")
+        }
+        _ if is(error, rustix::io::Errno::LOOP) => {
+            format!("Its symbolic links lead in a circle: `readlink {shown}` shows where to.")
+        }
+        _ if is(error, rustix::io::Errno::MFILE) => {
             "Raise the agent's limit of open files (`LimitNOFILE=` of systemd), or lower `max_open_files`."
                 .to_owned()
         }
         _ => "Look at the file system and the kernel's log.".to_owned(),
     }
+}
+
+fn is(error: &io::Error, errno: rustix::io::Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
 }
 
 /// The status of all sources, written by their threads.

@@ -43,6 +43,8 @@ pub struct Config {
     pub interval: Span,
     /// The assets that hold rules. Absent: all whose names end in `.toml` or `.json`.
     pub packs: Option<Vec<String>>,
+    /// Whether the built-in default pack is used. Absent: when there is no other pack.
+    pub default_pack: Option<bool>,
     /// Names of rules in packs that are not wanted here.
     pub disable: Vec<String>,
     /// Labels for every alert.
@@ -56,6 +58,7 @@ impl Default for Config {
         Self {
             interval: Span::seconds(30),
             packs: None,
+            default_pack: None,
             disable: Vec::new(),
             labels: BTreeMap::new(),
             rules: Vec::new(),
@@ -75,7 +78,7 @@ impl Plugin for Thresholds {
     type Config = Config;
 
     fn new(config: Config, setup: &mut Setup) -> Result<Self, ConfigError> {
-        let groups = pack::groups(&config, &asset_names(&config))?;
+        let groups = pack::groups(&config, &packs(&config))?;
         for (name, rules) in &groups {
             if let Some(rule) = rules.first() {
                 setup.group(name, rule.interval);
@@ -106,13 +109,15 @@ impl AlertRule for Thresholds {
     }
 }
 
-/// The packs that the configuration names, or all there are.
-fn asset_names(config: &Config) -> Vec<String> {
+/// The packs that the configuration names, or all there are; the built-in one first.
+fn packs(config: &Config) -> Vec<String> {
     let is_pack = |name: &String| name.ends_with(".toml") || name.ends_with(".json");
-    config
-        .packs
-        .clone()
-        .unwrap_or_else(|| assets::list().into_iter().map(|asset| asset.name).filter(is_pack).collect())
+    let listed = || assets::list().into_iter().map(|asset| asset.name).filter(is_pack).collect();
+    let mut packs: Vec<String> = config.packs.clone().unwrap_or_else(listed);
+    if config.default_pack.unwrap_or(packs.is_empty()) {
+        packs.insert(0, pack::BUILT_IN.to_owned());
+    }
+    packs
 }
 
 picket_sdk::register!(Thresholds: AlertRule);

@@ -23,6 +23,9 @@ struct Pack {
 
 /// The group of the rules in the configuration.
 const CONFIG_GROUP: &str = "config";
+/// The pack that is built in, so that the plugin is useful by itself.
+pub(crate) const BUILT_IN: &str = "built-in default.toml";
+const DEFAULT: &str = include_str!("../packs/default.toml");
 
 /// All rules, by group: one for each pack and one for the configuration, divided by interval.
 pub(crate) fn groups(config: &Config, names: &[String]) -> Result<BTreeMap<String, Vec<Rule>>, ConfigError> {
@@ -84,7 +87,7 @@ struct Asset<'a> {
 
 impl<'a> Asset<'a> {
     fn read(name: &'a str) -> Result<Self, ConfigError> {
-        let text = assets::text(name)?;
+        let text = if name == BUILT_IN { DEFAULT.to_owned() } else { assets::text(name)? };
         let value = if is_json(name) { from_json(name, &text) } else { toml::read(name, &text) }?;
         Ok(Self { name, text, value })
     }

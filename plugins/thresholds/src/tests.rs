@@ -452,3 +452,17 @@ fn the_configuration_adds_replaces_and_disables() {
     );
     assert_eq!(refused(pack, r#"{"packs": ["none.toml"]}"#).asset.as_deref(), Some("none.toml"));
 }
+
+#[test]
+fn the_default_pack_is_built_in_and_gives_way_to_others() {
+    let rules = |host: &Host, config: &str| {
+        let plugin = host.start::<Thresholds>(config).unwrap();
+        plugin.plugin().groups.values().flatten().map(|rule| rule.name.clone()).collect::<Vec<_>>()
+    };
+    let of_the_pack = rules(&with_pack(DEFAULT_PACK), "{}");
+    assert_eq!(rules(&Host::new(), "{}"), of_the_pack);
+    assert_eq!(rules(&Host::new(), r#"{"default_pack": false}"#), [""; 0]);
+    let own = with_pack("[[rules]]\nname = \"A\"\nexpr = 'a'\nwarning = 1");
+    assert_eq!(rules(&own, "{}"), ["A"]);
+    assert_eq!(rules(&own, r#"{"default_pack": true}"#).len(), of_the_pack.len() + 1);
+}

@@ -1,6 +1,6 @@
 //! A plugin that misbehaves on one record costs that record; the agent and other plugins go on.
 
-use picket_tests::{Node, findings, guest, of_kind};
+use picket_tests::{Node, findings, guest, hostile, of_kind, until};
 
 const TWO: &str = r#"
 [sources.lines]
@@ -93,4 +93,90 @@ fn a_flood_of_labels_meets_its_limit() {
 #[test]
 fn a_flood_of_host_calls_meets_the_deadline() {
     check("!calls", "call_deadline");
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_and_counted() {
+    let node = Node::builder().install(&guest("moody"), "moody").install(&guest("ledger_one"), "good");
+    let mut node = node.config(TWO).start();
+    node.append("logs/a.log", b"!log\nafter\n");
+    node.until_rows("the record behind the flood is processed", 1, |row| row["record"] == "after");
+    until("what was cut is counted", || {
+        (node.plugin_status("moody")["counts"]["log_lines_dropped"].as_u64()? > 99_000).then_some(())
+    });
+    let written = node.log().lines().filter(|line| line.contains("plugin=\"moody\"")).count();
+    assert!(written < 1000, "{written} lines of the flood are in the log");
+    assert!(node.stop().success());
+}
+
+/// A plugin that cannot even start, beside one that is good: told with its reason, and nothing else harmed.
+fn never_starts(name: &str, config: &str, says: &[&str]) {
+    let mut node = Node::builder()
+        .install(&guest("ledger_one"), "good")
+        .config(&format!("{TWO}\n{config}"))
+        .install(&hostile(name), "moody")
+        .start();
+    node.append("logs/a.log", b"1\n");
+    node.until_rows("the other plugin goes on", 1, |row| row["plugin"] == "good" && row["kind"] == "finding");
+    let reason = until("the rejection is shown", || {
+        node.plugin_status("moody")["rejected"]["reason"].as_str().map(str::to_owned)
+    });
+    for part in says {
+        assert!(reason.contains(part), "`{part}` is missing in {reason}");
+    }
+    assert!(node.stop().success());
+}
+
+#[test]
+fn a_table_bomb_meets_its_limit() {
+    never_starts("table-bomb", "", &["table_elements"]);
+}
+
+#[test]
+fn a_memory_that_grows_before_the_first_call_meets_its_limit() {
+    never_starts("growing-start", "", &["`memory`"]);
+}
+
+#[test]
+fn an_endless_start_meets_its_deadline() {
+    never_starts("endless-start", "limits.configure_deadline = \"500ms\"", &["deadline"]);
+}
+
+#[test]
+fn a_compile_bomb_meets_the_time_of_compilations() {
+    never_starts("compile-bomb", "[compile]\ntime = \"2s\"", &["compile.time"]);
+}
+
+/// The plugin fails on everything: its circuit opens, its place is kept, and its repair gets every record.
+#[test]
+fn a_trap_on_every_call_opens_the_circuit_and_the_repair_gets_the_records() {
+    let config = |mode: &str| {
+        format!(
+            "{TWO}\nconfig.mode = \"{mode}\"\n[supervision]\nfailures = 3\nrest = \"1h\"\nlongest_rest = \"1h\""
+        )
+        .replace("[plugins.good]\nsources = [\"lines\"]\ngrants.state = \"1MiB\"", "")
+    };
+    let mut node = Node::builder().install(&hostile("hostile"), "moody").config(&config("trap")).start();
+    let lines: String = (1..=50).map(|line| format!("line {line}\n")).collect();
+    node.append("logs/a.log", lines.as_bytes());
+    until("the circuit opens", || (node.plugin_status("moody")["circuit"]["open"] == true).then_some(()));
+    assert_eq!(node.get("/readyz").unwrap().status, 200, "a plugin in trouble is no trouble of the agent");
+    assert!(node.cli("status").stdout.contains("circuit"), "{}", node.cli("status").stdout);
+
+    node.configure(&config("echo"));
+    assert_eq!(node.reload().status, 200, "the repair is taken");
+    let rows = until("every record has its outcome", || {
+        let rows = node.rows();
+        let outcomes = rows.iter().filter(|row| row["kind"] == "finding" || row["kind"] == "evidence");
+        (outcomes.count() >= 50).then_some(rows)
+    });
+    let of = |kind: &str| -> Vec<String> {
+        of_kind(&rows, kind).iter().map(|row| row["record"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = [of("evidence"), of("finding")].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 50, "no record was lost, and none came twice");
+    assert!(of("evidence").len() < 10, "most records waited for the repair: {:?}", of("evidence"));
+    assert!(node.stop().success());
 }

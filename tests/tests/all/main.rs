@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod authors;
+mod bad_input;
 mod crash;
 mod hostile;
 mod reload;
+mod samples;

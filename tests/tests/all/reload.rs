@@ -80,7 +80,7 @@ fn a_rejected_generation_leaves_the_old_one_serving_without_growth() {
     let resident = node.resident();
     for round in 0..rounds {
         let (component, config, reason) = match round % 5 {
-            0 => (None, "", "component"),
+            0 => (None, "", "core WebAssembly module"),
             1 => (Some(guest("watcher")), "", "plugins.ledger.grants.series"),
             2 => (
                 Some(guest("ledger_two")),
@@ -96,7 +96,7 @@ fn a_rejected_generation_leaves_the_old_one_serving_without_growth() {
         };
         match component {
             Some(component) => node.install(&component, "ledger"),
-            None => fs::write(node.path("plugins/ledger.wasm"), b"\0asm no component").unwrap(),
+            None => fs::write(node.path("plugins/ledger.wasm"), b"\0asm\x01\0\0\0").unwrap(),
         }
         node.configure(&format!("{LEDGER}\n{config}"));
         node.reload();

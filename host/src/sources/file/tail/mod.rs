@@ -6,35 +6,33 @@
 //!
 //! Does not look for files and does not decide where a plugin begins: that is in [`super::source`].
 
+mod deliver;
+mod opened;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::assemble::Format;
-use super::buffers::Buffers;
-use super::checkpoint::{Checkpoint, Position};
-use super::framing::{self, Framing};
-use super::identity::{FINGERPRINT_BYTES, Fingerprint, Identity, read_head};
-use super::reader::{Clock, Extent, Reader, Step};
-use crate::model::{Block, Digest, Selection, Stream};
-use crate::pipeline::lane::Delivery;
+use crate::model::{Digest, Stream};
 use crate::pipeline::route::SourceRoutes;
-use crate::pipeline::work::Work;
+use crate::sources::file::assemble::Format;
+use crate::sources::file::buffers::Buffers;
+use crate::sources::file::checkpoint::{Checkpoint, Position};
+use crate::sources::file::framing::{self, Framing};
+use crate::sources::file::identity::Identity;
+use crate::sources::file::reader::{Clock, Extent, Reader, Step};
 use crate::sources::metrics::{Drop, SourceMetrics};
+
+use opened::last_line;
+pub use opened::{Look, Opened};
 
 /// Blocks that one reader takes before other files have their turn.
 const BLOCKS_PER_TURN: usize = 16;
-/// How often a plugin that finds nothing in a file is told how far the file has been read.
-const POSITION_EVERY: Duration = Duration::from_secs(1);
-
 /// How long a file is asked for its size at every turn after it grew.
 pub const RECENT: Duration = Duration::from_secs(10);
-/// How often it is asked later: a thousand quiet files then cost a thousandth of a processor.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a turn came to; the highest decides how long to wait before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,17 +43,6 @@ pub enum Activity {
     Blocked,
     /// There is more to read at once.
     Progress,
-}
-
-/// What a look at a file showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// As before.
-    Same,
-    /// It has more bytes.
-    Grown,
-    /// Its content is another: it was truncated, and perhaps has grown again.
-    Truncated,
 }
 
 /// What a turn needs from the source.
@@ -118,51 +105,6 @@ pub struct Tail {
     counted: u64,
     /// When its size was last asked for.
     looked: Option<Instant>,
-}
-
-/// An open file of which a [`Tail`] can be made.
-pub struct Opened {
-    /// Open for reading.
-    pub file: File,
-    /// Its first bytes.
-    pub head: Vec<u8>,
-    /// What it is recognised by.
-    pub identity: Identity,
-    /// Its size.
-    pub size: u64,
-}
-
-impl Opened {
-    /// Opens a file and reads its first bytes.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Self::of(File::open(path)?)
-    }
-
-    /// Of a file that is open.
-    pub fn of(file: File) -> io::Result<Self> {
-        let head = read_head(&file)?;
-        let metadata = file.metadata()?;
-        Ok(Self { identity: Identity::new(&metadata, &head), size: metadata.len(), file, head })
-    }
-
-    /// Where the last line starts that is not complete, or the end: `bound` bytes back at most.
-    pub fn last_line(&self, bound: usize) -> u64 {
-        last_line(&self.file, self.size, bound)
-    }
-}
-
-fn last_line(file: &File, size: u64, bound: usize) -> u64 {
-    let from = size.saturating_sub(bound as u64);
-    let mut bytes = vec![0; (size - from) as usize];
-    match file.read_exact_at(&mut bytes, from) {
-        Ok(()) => match memchr::memrchr(b'\n', &bytes) {
-            Some(end) => from + end as u64 + 1,
-            None if from == 0 => 0,
-            None => size,
-        },
-        // It shrank meanwhile; the next look shows it.
-        Err(_) => size,
-    }
 }
 
 impl Tail {
@@ -326,53 +268,6 @@ impl Tail {
         waiting.chain(placed)
     }
 
-    /// Asks the file system what became of the file.
-    pub fn look(&mut self, now: Instant) -> io::Result<Look> {
-        let soon = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_EVERY);
-        if self.lost || (soon && now.saturating_duration_since(self.grown) >= RECENT) {
-            return Ok(Look::Same);
-        }
-        self.looked = Some(now);
-        let metadata = match &self.file {
-            Some(file) => file.metadata()?,
-            None => fs::metadata(&self.path)?,
-        };
-        if metadata.ino() != self.identity.inode || metadata.len() == self.size {
-            // Another file of this name is found by looking for files.
-            return Ok(Look::Same);
-        }
-        if metadata.len() < self.size {
-            return Ok(Look::Truncated);
-        }
-        if self.file.is_none() {
-            let opened = Opened::open(&self.path)?;
-            if opened.identity.inode != self.identity.inode {
-                return Ok(Look::Same);
-            }
-            self.file = Some(opened.file);
-        }
-        if !self.same_start()? {
-            return Ok(Look::Truncated);
-        }
-        self.size = metadata.len();
-        self.grown = now;
-        Ok(Look::Grown)
-    }
-
-    /// Whether the file still starts as it did. Takes over a head that has grown.
-    fn same_start(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(true) };
-        let head = read_head(file)?;
-        if !head.starts_with(&self.head) {
-            return Ok(false);
-        }
-        if self.head.len() < FINGERPRINT_BYTES && head.len() > self.head.len() {
-            self.identity.fingerprint = Fingerprint::of(&head);
-            self.head = head;
-        }
-        Ok(true)
-    }
-
     fn extent(&self, now: Instant, finish_after: Duration) -> Extent {
         let quiet = self.lost || now.saturating_duration_since(self.grown) >= finish_after;
         Extent { size: self.size, last: self.left && quiet }
@@ -457,129 +352,6 @@ impl Tail {
         Ok(Activity::Progress)
     }
 
-    /// Counts what was read for the first time by any reader.
-    fn count(&mut self, index: usize, turn: &Turn<'_>) {
-        let done = self.readers[index].reader.position().done;
-        if done > self.counted {
-            let chunk = &turn.buffers.chunk;
-            turn.metrics.read(chunk.records.len(), chunk.data.len() as u64);
-            turn.metrics.drop_bytes(Drop::Cut, chunk.cut_bytes);
-            turn.metrics.malformed(chunk.malformed);
-            self.counted = done;
-        }
-    }
-
-    /// Hands the records of the last step on. False if the whole reader went back to `before`.
-    fn deliver(&mut self, index: usize, before: Position, turn: &mut Turn<'_>) -> bool {
-        let chunk = &mut turn.buffers.chunk;
-        let mut block = Block {
-            stream: self.stream.clone(),
-            data: std::mem::take(&mut chunk.data),
-            records: std::mem::take(&mut chunk.records),
-            checkpoint: Vec::new(),
-        };
-        let position = self.readers[index].reader.position().clone();
-        let sorted = self.sort(index, &block, position.done.saturating_sub(before.done), turn);
-        let late = sorted.late;
-        if !sorted.now.is_empty() {
-            block.checkpoint = self.checkpoint(&position, turn.clock.nanos);
-            keep_large_buffer(&mut block.data, &mut turn.buffers.chunk.data);
-            let block = Arc::new(block);
-            for (route, selection) in sorted.now {
-                let route = &turn.routes.routes[route];
-                let Some(lane) = self.lanes.get_mut(&route.lane.id()) else { continue };
-                lane.moved = false;
-                lane.told = Some(turn.clock.instant);
-                let delivery = Delivery {
-                    block: block.clone(),
-                    selection,
-                    interest: route.interest.id,
-                    passed_over: std::mem::take(&mut lane.passed_over),
-                };
-                // A closed lane is about to vanish from the routes.
-                let _ = route.lane.send(Work::Records(delivery));
-            }
-            turn.buffers.lend(block);
-        } else {
-            turn.buffers.chunk.data = block.data;
-            turn.buffers.chunk.records = block.records;
-        }
-        self.leave_behind(index, before, late, turn.clock.instant)
-    }
-
-    /// Sorts a reader's lanes by whether they take the block now, need nothing of it, or are late.
-    fn sort(&mut self, index: usize, block: &Block, bytes: u64, turn: &mut Turn<'_>) -> Sorted {
-        let lanes = &self.readers[index].lanes;
-        let routes = &turn.routes.routes;
-        let wanted: Vec<usize> =
-            (0..routes.len()).filter(|route| lanes.contains(&routes[*route].lane.id())).collect();
-        let mut sorted = Sorted::default();
-        for (route, selection) in turn.routes.select(block, &wanted) {
-            let id = routes[route].lane.id();
-            let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            let selected = selection.len(block);
-            if selected == 0 {
-                lane.passed_over += block.records.len() as u64;
-                lane.moved = true;
-            } else if routes[route].lane.has_room() {
-                sorted.now.push((route, selection));
-            } else if drop_excess(turn.excess, id, bytes) {
-                turn.metrics.drop_records(&lane.plugin, Drop::Lag, selected);
-                lane.moved = true;
-            } else {
-                sorted.late.push(id);
-            }
-        }
-        sorted
-    }
-
-    /// Lanes without room stay where they were. False if those are all of the reader's.
-    fn leave_behind(&mut self, index: usize, before: Position, late: Vec<u64>, now: Instant) -> bool {
-        let Some(format) = self.format.clone().filter(|_| !late.is_empty()) else { return true };
-        let shared = &mut self.readers[index];
-        shared.lanes.retain(|lane| !late.contains(lane));
-        let reader = Reader::new(format, before, now);
-        if shared.lanes.is_empty() {
-            *shared = Shared { reader, lanes: late };
-            return false;
-        }
-        self.readers.push(Shared { reader, lanes: late });
-        true
-    }
-
-    /// Tells plugins that got nothing for a while where they are, so that their checkpoints move.
-    /// With `all`, those too that were told a moment ago.
-    pub fn tell_positions(&mut self, turn: &mut Turn<'_>, all: bool) {
-        let now = turn.clock.instant;
-        let is_due = |lane: &Lane| {
-            let long_ago = |told| now.saturating_duration_since(told) >= POSITION_EVERY;
-            lane.moved && (all || lane.told.is_none_or(long_ago))
-        };
-        let due: Vec<u64> = self.lanes.iter().filter(|(_, lane)| is_due(lane)).map(|(id, _)| *id).collect();
-        for id in due {
-            let place = self.places().find(|place| place.0 == id).map(|place| place.1.clone());
-            let route = turn.routes.routes.iter().find(|route| route.lane.id() == id);
-            let (Some(position), Some(route)) = (place, route) else { continue };
-            if !route.lane.has_room() {
-                continue;
-            }
-            let checkpoint = self.checkpoint(&position, turn.clock.nanos);
-            let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            let stream = self.stream.clone();
-            let block = Block { stream, data: Vec::new(), records: Vec::new(), checkpoint };
-            let delivery = Delivery {
-                block: Arc::new(block),
-                selection: Selection::Some { records: Vec::new(), hits: Vec::new() },
-                interest: route.interest.id,
-                passed_over: std::mem::take(&mut lane.passed_over),
-            };
-            // As in `deliver`.
-            let _ = route.lane.send(Work::Records(delivery));
-            lane.moved = false;
-            lane.told = Some(now);
-        }
-    }
-
     fn checkpoint(&self, position: &Position, now: u64) -> Vec<u8> {
         self.checkpoint_at(position, now).encode()
     }
@@ -595,35 +367,7 @@ impl Tail {
     }
 }
 
-/// A reader's lanes by what becomes of a block.
-#[derive(Default)]
-struct Sorted {
-    /// Routes that take it, and what of it.
-    now: Vec<(usize, Selection)>,
-    /// Lanes that want some of it and have no room.
-    late: Vec<u64>,
-}
-
 fn can_take(lane: u64, turn: &Turn<'_>) -> bool {
     let route = turn.routes.routes.iter().find(|route| route.lane.id() == lane);
     route.is_some_and(|route| route.lane.has_room()) || turn.excess.contains_key(&lane)
-}
-
-/// Whether a block may be dropped for a lane; takes its bytes off the excess.
-fn drop_excess(excess: &mut BTreeMap<u64, u64>, lane: u64, bytes: u64) -> bool {
-    let Some(left) = excess.get_mut(&lane) else { return false };
-    *left = left.saturating_sub(bytes);
-    if *left == 0 {
-        excess.remove(&lane);
-    }
-    true
-}
-
-/// A lane counts a block's bytes, not what its buffer could hold: a small block gets a small buffer
-/// and the large one is used again.
-fn keep_large_buffer(data: &mut Vec<u8>, spare: &mut Vec<u8>) {
-    if data.len() < data.capacity() / 2 {
-        let small = data.as_slice().to_vec();
-        *spare = std::mem::replace(data, small);
-    }
 }

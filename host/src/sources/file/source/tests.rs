@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::*;
 use crate::model::Selection;
