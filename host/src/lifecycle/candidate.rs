@@ -175,12 +175,13 @@ fn selector(selector: &Selector) -> picket_sandbox::Selector {
     selector.0.iter().map(matcher).collect()
 }
 
-/// Bounds that the section does not set keep the sandbox's defaults.
+/// The section's bounds in the sandbox's terms.
 fn limits(config: &LimitsConfig) -> Limits {
     Limits {
         memory: config.memory.0,
         table_elements: u64::from(config.table_elements),
         instances: config.instances,
+        handles: config.handles,
         call_deadline: config.call_deadline.0,
         configure_deadline: config.configure_deadline.0,
         output_bytes: config.output.0,
@@ -189,9 +190,9 @@ fn limits(config: &LimitsConfig) -> Limits {
         alerts: config.alerts,
         log_rate: config.log_rate,
         log_burst: config.log_burst,
+        state_write_bytes: config.state_writes.0,
         series_samples: config.series_samples,
         snapshot_bytes: config.snapshot.0,
-        ..Limits::default()
     }
 }
 

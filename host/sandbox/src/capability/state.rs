@@ -13,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::component::{HasSelf, Linker};
 
 use super::HostState;
+use crate::accounts::Counters;
 use crate::bindings::state::{self, StateError};
 use crate::call::Deadline;
-use crate::text;
+use crate::{keys, text};
 
 /// Bytes of a key: long enough for a path or a name with a prefix, short enough for an index.
 const MAX_KEY: usize = 512;
@@ -84,6 +85,7 @@ pub(crate) struct StateContext {
     quota: u64,
     write_bytes: u64,
     deadline: Deadline,
+    counters: Arc<Counters>,
     writable: bool,
     overlay: BTreeMap<Vec<u8>, Written>,
     /// Bytes of the overlay's keys and values and what they cost.
@@ -96,9 +98,10 @@ impl StateContext {
         quota: u64,
         write_bytes: u64,
         deadline: Deadline,
+        counters: Arc<Counters>,
     ) -> Self {
         let overlay = BTreeMap::new();
-        Self { reader, quota, write_bytes, deadline, writable: false, overlay, overlay_bytes: 0 }
+        Self { reader, quota, write_bytes, deadline, counters, writable: false, overlay, overlay_bytes: 0 }
     }
 
     /// Begins a call. Writes of an earlier one that were not taken are gone.
@@ -149,10 +152,8 @@ impl StateContext {
         let before = self.overlay.get(&key).map_or(0, |written| cost(&key, written));
         let bytes = self.overlay_bytes - before + cost(&key, &written);
         if bytes > self.write_bytes {
-            let words = format!(
-                "one call may write {} bytes (`state_write_bytes` in the plugin's `limits`)",
-                self.write_bytes
-            );
+            let words = format!("one call may write {} bytes (`{}`)", self.write_bytes, keys::STATE_WRITES);
+            Counters::add(&self.counters.state_writes_refused, 1);
             return Err(unavailable(&words));
         }
         if written.is_some() {
@@ -181,6 +182,7 @@ impl StateContext {
             replaced += self.committed(key)?.map_or(0, |value| (key.len() + value.len()) as u64);
         }
         if used.saturating_sub(replaced) + added > self.quota {
+            Counters::add(&self.counters.state_quota_refused, 1);
             return Err(StateError::QuotaExceeded(self.quota));
         }
         Ok(())

@@ -42,6 +42,7 @@ impl Worker {
     /// nothing of it has happened, and the instance that made it is gone.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         self.snapshot_if_due();
+        self.count_used();
         let lone = std::mem::take(&mut self.lone_checkpoints);
         for block in lone.values() {
             let checkpoint = self.checkpoint(block);

@@ -188,6 +188,8 @@ impl Worker {
         if let Err(error) = lower_priority() {
             tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
         }
+        // Groups may have gone while the agent was stopped.
+        self.retire_groups();
         loop {
             let now = Instant::now();
             let (deadline, only_control) = self.next_wake(now);
@@ -326,7 +328,15 @@ impl Worker {
     /// Counts a failed call and throws the instance away.
     fn discard(&mut self, error: &CallError) {
         self.meter.failed(error.reason());
+        error.limit().inspect(|limit| self.meter.met(limit));
         self.instance = None;
+        self.count_used();
+    }
+
+    /// Counts what the generation logged and was refused since the last time.
+    fn count_used(&mut self) {
+        let used = self.generation.linked.counts();
+        self.meter.generation_used(&self.generation.origin.generation, used);
     }
 
     fn notice(&mut self, event: LifecycleEvent, reason: String) {

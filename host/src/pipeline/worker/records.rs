@@ -106,7 +106,8 @@ impl Worker {
         results.report(origin, &delivery.block, &piece.records, output.value);
         results.state_writes(&origin.plugin, &output.writes);
         if self.results.bytes + results.bytes > MAX_ROUND_BYTES {
-            return Err(CallError::Output { limit: MAX_ROUND_BYTES as u64 });
+            let what = format!("more than {MAX_ROUND_BYTES} bytes of results for one delivery of records");
+            return Err(CallError::Report { what });
         }
         self.surroundings.state.keep(&output.writes);
         self.results.append(results);
