@@ -4,10 +4,14 @@
 //! over files without a daemon, `check` looks for what would keep a configuration from working.
 
 mod check;
+mod compiler_metrics;
 mod control;
 mod core;
 mod daemon;
+mod every;
+mod maintenance;
 pub mod oneshot;
+mod own_metrics;
 mod series;
 mod signals;
 mod sinks;

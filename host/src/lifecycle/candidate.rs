@@ -182,6 +182,7 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
         memory: config.memory.0,
         table_elements: u64::from(config.table_elements),
         instances: config.instances,
+        handles: config.handles,
         call_deadline: config.call_deadline.0,
         configure_deadline: config.configure_deadline.0,
         output_bytes: config.output.0,
@@ -190,9 +191,9 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
         alerts: config.alerts,
         log_rate: config.log_rate,
         log_burst: config.log_burst,
+        state_write_bytes: config.state_writes.0,
         series_samples: config.series_samples,
         snapshot_bytes: config.snapshot.0,
-        ..Limits::default()
     }
 }
 

@@ -49,7 +49,7 @@ use crate::state::State;
 /// What the lifecycle needs of the agent.
 pub struct Deps {
     /// Compiles components.
-    pub compiler: Compiler,
+    pub compiler: Arc<Compiler>,
     /// What workers share.
     pub shared: worker::Shared,
     /// Snapshots, alerts and which generation served last.

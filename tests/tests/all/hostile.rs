@@ -57,7 +57,7 @@ fn an_endless_loop_meets_its_deadline() {
 
 #[test]
 fn a_memory_bomb_meets_its_limit() {
-    check("!memory", "`memory`");
+    check("!memory", "`limits.memory`");
 }
 
 #[test]

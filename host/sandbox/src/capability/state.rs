@@ -13,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::component::{HasSelf, Linker};
 
 use super::HostState;
+use crate::accounts::Counters;
 use crate::bindings::state::{self, StateError};
 use crate::call::Deadline;
-use crate::text;
+use crate::{keys, text};
 
 /// Bytes of a key: long enough for a path or a name with a prefix, short enough for an index.
 const MAX_KEY: usize = 512;
@@ -84,6 +85,7 @@ pub(crate) struct StateContext {
     quota: u64,
     write_bytes: u64,
     deadline: Deadline,
+    counters: Arc<Counters>,
     writable: bool,
     overlay: BTreeMap<Vec<u8>, Written>,
     /// Bytes of the overlay's keys and values and what they cost.
@@ -102,12 +104,14 @@ impl StateContext {
         quota: u64,
         write_bytes: u64,
         deadline: Deadline,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             reader,
             quota,
             write_bytes,
             deadline,
+            counters,
             writable: false,
             overlay: BTreeMap::new(),
             overlay_bytes: 0,
@@ -166,10 +170,8 @@ impl StateContext {
         let before = self.overlay.get(&key).map_or(0, |written| cost(&key, written));
         let bytes = self.overlay_bytes - before + cost(&key, &written);
         if bytes > self.write_bytes {
-            let words = format!(
-                "one call may write {} bytes (`state_write_bytes` in the plugin's `limits`)",
-                self.write_bytes
-            );
+            let words = format!("one call may write {} bytes (`{}`)", self.write_bytes, keys::STATE_WRITES);
+            Counters::add(&self.counters.state_writes_refused, 1);
             return Err(unavailable(&words));
         }
         let earlier = self.overlay.get(&key).map(|earlier| size(&key, earlier));
@@ -198,6 +200,7 @@ impl StateContext {
         }
         let replaced = self.replaced + if new { self.committed_size(key)? } else { 0 };
         if used.saturating_sub(replaced).saturating_add(sizes) > self.quota {
+            Counters::add(&self.counters.state_quota_refused, 1);
             return Err(StateError::QuotaExceeded(self.quota));
         }
         Ok(())

@@ -80,7 +80,9 @@ impl Worker {
     /// Counts a failed call and throws the instance away.
     pub(super) fn discard(&mut self, error: &CallError) {
         self.meter.failed(error.reason());
+        error.limit().inspect(|limit| self.meter.met(limit));
         self.instance = None;
+        self.count_used();
     }
 
     /// The agent could not serve the plugin: it pauses, and rests when that goes on. Nothing is blamed.

@@ -41,6 +41,7 @@ impl Worker {
     /// nothing of it has happened, and the instance that made it is gone.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         self.snapshot_if_due();
+        self.count_used();
         // One behind work that is still in hand would pass that work over.
         let in_hand = |stream: &Digest| {
             let mut deliveries = self.round.iter().flat_map(|round| round.deliveries());

@@ -198,6 +198,8 @@ impl Worker {
         if let Err(error) = lower_priority() {
             tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
         }
+        // Groups may have gone while the agent was stopped.
+        self.retire_groups();
         loop {
             let now = Instant::now();
             let (deadline, only_control) = self.next_wake(now);
@@ -334,6 +336,12 @@ impl Worker {
             );
             self.tell(Event::Circuit { origin, open: Some((self.circuit.failures(), pause)) });
         }
+    }
+
+    /// Counts what the generation logged and was refused since the last time.
+    fn count_used(&mut self) {
+        let used = self.generation.linked.counts();
+        self.meter.generation_used(&self.generation.origin.generation, used);
     }
 
     fn notice(&mut self, event: LifecycleEvent, reason: String) {

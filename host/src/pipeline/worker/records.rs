@@ -100,7 +100,8 @@ impl Worker {
         results.report(origin, &delivery.block, &piece.records, output.value);
         results.state_writes(&origin.plugin, &output.writes);
         if self.results.bytes + results.bytes > MAX_ROUND_BYTES {
-            let error = CallError::Output { limit: MAX_ROUND_BYTES as u64 };
+            let what = format!("more than {MAX_ROUND_BYTES} bytes of results for one delivery of records");
+            let error = CallError::Report { what };
             self.discard(&error);
             return Err(Failure::Call(error));
         }
