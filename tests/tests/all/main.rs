@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bad_input;
+mod containers;
 mod crash;
 mod hostile;
 mod reload;

@@ -4,7 +4,7 @@
 //! by one commit; a swap comes between two rounds, and a round that is not committed is processed again by
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
-//! The parts: `records` runs rounds, `scan` and `evaluate` the other kinds of work, `swap` exchanges
+//! The parts: `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of work, `swap` exchanges
 //! generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
 
 mod evaluate;
@@ -12,6 +12,7 @@ mod land;
 mod records;
 mod scan;
 mod swap;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use super::metrics::{PluginMeter, WorkerMetrics};
 use super::plugin_metrics::PluginMetrics;
 use super::results::Results;
 use super::round::Round;
+use super::spool::Spool;
 use super::work::Work;
 use crate::alerts::Alerts;
 use crate::model::{Block, Digest, EventId, Frame, LifecycleEvent, Notice, Origin, Sample, now_nanos};
@@ -47,6 +49,8 @@ pub struct Shared {
     pub committer: Committer,
     /// Where committed samples go besides.
     pub samples: SampleStore,
+    /// Where members of containers wait to be scanned.
+    pub spool: Spool,
     /// What plugins count.
     pub plugin_metrics: PluginMetrics,
     /// What workers count.
@@ -244,6 +248,7 @@ impl Worker {
         match work {
             Work::Records(delivery) => self.begin_round(delivery),
             Work::Scan(job) => self.scan(job),
+            Work::Unpack(job) => self.unpack(job),
         }
     }
 
