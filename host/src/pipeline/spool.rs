@@ -16,6 +16,8 @@ use prometheus::{IntGauge, Registry};
 /// Bytes of all spooled members together: two containers at their own bound, and an amount of disk that a
 /// node can lend for a while.
 const MAX_BYTES: u64 = 2 << 30;
+/// Members that lie there together: their paths wait in memory, and each takes an entry of the disk.
+const MAX_FILES: u64 = 20_000;
 
 /// A member cannot be spooled. It is no fault of the container: what held it is looked at again later.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,12 @@ pub enum SpoolError {
         /// Bytes in it.
         used: u64,
         /// Bytes allowed.
+        limit: u64,
+    },
+    /// There are too many of them.
+    #[error("the spool folder holds {limit} members; they have to be scanned first")]
+    Files {
+        /// Members allowed.
         limit: u64,
     },
     /// The system refused.
@@ -46,7 +54,9 @@ pub struct Spool(Arc<Inner>);
 struct Inner {
     folder: PathBuf,
     limit: u64,
+    file_limit: u64,
     next: AtomicU64,
+    files: AtomicU64,
     used: AtomicU64,
     shown: IntGauge,
 }
@@ -69,10 +79,15 @@ pub(super) struct Writing {
 impl Spool {
     /// Empties the folder, or makes it for this user alone.
     pub fn open(folder: &Path, registry: &Registry) -> Result<Self, SpoolError> {
-        Self::with_limit(folder, registry, MAX_BYTES)
+        Self::with_limits(folder, registry, MAX_BYTES, MAX_FILES)
     }
 
-    fn with_limit(folder: &Path, registry: &Registry, limit: u64) -> Result<Self, SpoolError> {
+    fn with_limits(
+        folder: &Path,
+        registry: &Registry,
+        limit: u64,
+        file_limit: u64,
+    ) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::Io { path: folder.to_owned(), source };
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -82,15 +97,22 @@ impl Spool {
         let invalid = |error: prometheus::Error| failed(io::Error::other(error));
         let shown = IntGauge::new("picket_spool_bytes", help).map_err(invalid)?;
         registry.register(Box::new(shown.clone())).map_err(invalid)?;
-        let (next, used) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { folder: folder.to_owned(), limit, next, used, shown })))
+        let folder = folder.to_owned();
+        let [next, files, used] = [0; 3].map(AtomicU64::new);
+        Ok(Self(Arc::new(Inner { folder, limit, file_limit, next, files, used, shown })))
     }
 
     /// A new member, still empty.
     pub(super) fn create(&self) -> Result<Writing, SpoolError> {
+        let limit = self.0.file_limit;
+        if self.0.files.load(Ordering::Relaxed) >= limit {
+            return Err(SpoolError::Files { limit });
+        }
         let path = self.0.folder.join(self.0.next.fetch_add(1, Ordering::Relaxed).to_string());
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|source| SpoolError::Io { path: path.clone(), source })?;
+        // From here on dropping it gives its place back. Plugins that look at once may be one too many each.
+        self.0.files.fetch_add(1, Ordering::Relaxed);
         Ok(Writing { file, spooled: SpoolFile { path, bytes: 0, spool: self.clone() } })
     }
 
@@ -136,6 +158,7 @@ impl Drop for SpoolFile {
     fn drop(&mut self) {
         // What cannot be deleted now is deleted at the next start; the room counts as taken until then.
         if fs::remove_file(&self.path).is_ok() {
+            self.spool.0.files.fetch_sub(1, Ordering::Relaxed);
             self.spool.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
             self.spool.0.shown.sub(i64::try_from(self.bytes).unwrap_or(i64::MAX));
         }
@@ -175,12 +198,14 @@ mod tests {
     #[test]
     fn all_members_together_are_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::with_limit(folder.path(), &Registry::new(), 10).unwrap();
+        let spool = Spool::with_limits(folder.path(), &Registry::new(), 10, 2).unwrap();
         let mut first = spool.create().unwrap();
         first.write(b"12345678").unwrap();
         let mut second = spool.create().unwrap();
         let error = second.write(b"123").unwrap_err();
         assert!(matches!(error, SpoolError::Full { used: 8, limit: 10 }), "{error}");
+        let error = spool.create().unwrap_err();
+        assert!(matches!(error, SpoolError::Files { limit: 2 }), "{error}");
         drop(first);
         second.write(b"123").unwrap();
     }

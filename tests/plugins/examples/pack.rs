@@ -25,7 +25,7 @@ impl Unpacker for Pack {
     fn open(&mut self, object: Object<'static>) -> Result<Option<Open>> {
         let head = object.head(8)?;
         if head == MAGIC {
-            return Ok(Some(Open::Ar { reader: object.into_reader(), next: 8, left: 0 }));
+            return Ok(Some(Open::Ar { reader: Box::new(object.into_reader()), next: 8, left: 0 }));
         }
         let tricks = [
             (&b"!members"[..], Trick::Members),
@@ -52,7 +52,7 @@ enum Trick {
 
 enum Open {
     Ar {
-        reader: Reader<Object<'static>>,
+        reader: Box<Reader<Object<'static>>>,
         /// Where the next member's header begins.
         next: u64,
         /// How much of the current member is still to be read.

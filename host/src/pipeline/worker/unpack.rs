@@ -40,8 +40,20 @@ struct Pulled {
 
 /// Why an attempt ended early.
 enum Broken {
+    /// The plugin failed, or says that something is wrong with the container.
     Call(CallError),
+    /// There is no room for a member now.
     Spool(SpoolError),
+    /// The plugin is to be stopped or exchanged, which need not wait for a large container.
+    Interrupted,
+}
+
+/// What an attempt needs beside the instance.
+struct Attempt<'a> {
+    spool: Spool,
+    container: &'a Container,
+    started: Instant,
+    interrupted: Box<dyn Fn() -> bool>,
 }
 
 /// What ends the pulling of members.
@@ -92,6 +104,7 @@ impl Worker {
                 );
                 return container.fail();
             }
+            Some(Broken::Interrupted) => return container.fail(),
             Some(Broken::Call(error)) => self.discard(error),
             None => self.proven(),
         }
@@ -124,15 +137,19 @@ impl Worker {
     }
 
     fn pull(&mut self, target: &Arc<ScanTarget>, container: &Container) -> Pulled {
-        let started = Instant::now();
-        let spool = self.shared.spool.clone();
+        let attempt = Attempt {
+            spool: self.shared.spool.clone(),
+            container,
+            started: Instant::now(),
+            interrupted: Box::new(self.lane.control_waits()),
+        };
         let mut pulled = Pulled::default();
-        match self.open(target, &spool, container, started, &mut pulled) {
+        match self.open(target, &attempt, &mut pulled) {
             Ok(()) => {}
             Err(End::Bound(bound)) => pulled.bound = Some(bound),
             Err(End::Broken(broken)) => pulled.broken = Some(broken),
         }
-        self.meter.called(started.elapsed(), 0);
+        self.meter.called(attempt.started.elapsed(), 0);
         self.touched = true;
         pulled
     }
@@ -140,9 +157,7 @@ impl Worker {
     fn open(
         &mut self,
         target: &Arc<ScanTarget>,
-        spool: &Spool,
-        container: &Container,
-        started: Instant,
+        attempt: &Attempt<'_>,
         pulled: &mut Pulled,
     ) -> Result<(), End> {
         let instance = self.instance().map_err(CallError::from)?;
@@ -153,7 +168,7 @@ impl Worker {
         if target.depth() >= MAX_DEPTH {
             return Err(Bound::Depth.into());
         }
-        pull_members(unpacking, spool, container, started, pulled)
+        attempt.pull(unpacking, pulled)
     }
 
     /// The container's verdict, and what is counted.
@@ -214,37 +229,37 @@ fn inside(container: &Path, member: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-fn pull_members(
-    mut unpacking: Unpacking<'_>,
-    spool: &Spool,
-    container: &Container,
-    started: Instant,
-    pulled: &mut Pulled,
-) -> Result<(), End> {
-    while let Some(member) = unpacking.next_member()? {
-        in_time(started)?;
-        container.member(member.path.len(), &mut pulled.taken)?;
-        let mut writing = spool.create()?;
-        loop {
-            let bytes = unpacking.read(CHUNK)?;
-            in_time(started)?;
-            if bytes.is_empty() {
-                pulled.members.push((member.path, writing.finish()));
-                break;
+impl Attempt<'_> {
+    fn pull(&self, mut unpacking: Unpacking<'_>, pulled: &mut Pulled) -> Result<(), End> {
+        while let Some(member) = unpacking.next_member()? {
+            self.go_on()?;
+            self.container.member(member.path.len(), &mut pulled.taken)?;
+            let mut writing = self.spool.create()?;
+            loop {
+                let bytes = unpacking.read(CHUNK)?;
+                self.go_on()?;
+                if bytes.is_empty() {
+                    pulled.members.push((member.path, writing.finish()));
+                    break;
+                }
+                self.container.content(bytes.len(), &mut pulled.taken)?;
+                if writing.bytes() + bytes.len() as u64 > MAX_MEMBER_BYTES {
+                    pulled.too_large += 1;
+                    break;
+                }
+                writing.write(&bytes)?;
             }
-            container.content(bytes.len(), &mut pulled.taken)?;
-            if writing.bytes() + bytes.len() as u64 > MAX_MEMBER_BYTES {
-                pulled.too_large += 1;
-                break;
-            }
-            writing.write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&self) -> Result<(), End> {
+        match (self.interrupted)() {
+            true => Err(End::Broken(Broken::Interrupted)),
+            false if self.started.elapsed() >= MAX_TIME => Err(Bound::Time.into()),
+            false => Ok(()),
         }
     }
-    Ok(())
-}
-
-fn in_time(started: Instant) -> Result<(), Bound> {
-    if started.elapsed() < MAX_TIME { Ok(()) } else { Err(Bound::Time) }
 }
 
 #[cfg(test)]
