@@ -22,6 +22,7 @@ use crate::pipeline::commit::{self, CommitThread, Committer};
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
+use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
 use crate::sources::SourceConfig;
 use crate::state::State;
@@ -86,6 +87,7 @@ impl Core {
         let shared = worker::Shared {
             committer: committer.clone(),
             samples: samples_into(series.clone()),
+            spool: Spool::open(&folders.data.join("spool"), &registry)?,
             plugin_metrics: PluginMetrics::new(&registry)?,
             metrics: workers.clone(),
             events,

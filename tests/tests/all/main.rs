@@ -4,6 +4,7 @@
 mod alerts;
 mod authors;
 mod bad_input;
+mod containers;
 mod crash;
 mod hostile;
 mod reload;
