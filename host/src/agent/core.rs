@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::Receiver;
 use picket_journal::Journal;
 use picket_sandbox::{Compiler, CompilerConfig, Engine, EngineConfig, TracingLog};
 use picket_series::Store as SeriesStore;
@@ -18,6 +18,7 @@ use crate::config::Checked;
 use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle};
 use crate::model::{Sample, now_nanos};
 use crate::pipeline::commit::{self, CommitThread, Committer};
+use crate::pipeline::events;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
@@ -78,7 +79,7 @@ impl Core {
         let engine = Engine::new(EngineConfig { tick: TICK, memory_budget: checked.agent.memory.0 })?;
         let compiler = compiler(checked, folders, engine.clone())?;
         let active_alerts = alerts::ActiveAlerts::default();
-        let (events, heard) = unbounded();
+        let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
         let shared = worker::Shared {
             committer: committer.clone(),

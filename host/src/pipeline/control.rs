@@ -28,7 +28,18 @@ pub struct Prepare {
     /// An instance of it, configured and never called.
     pub instance: Instance,
     /// Told whether the candidate is ready, or why it is not.
-    pub ready: Sender<Result<(), String>>,
+    pub ready: Sender<Result<(), NotReady>>,
     /// A message means: serve. A closed channel means: give up. The plugin rests until then.
     pub decision: Receiver<()>,
+}
+
+/// Why a candidate does not take the memory of the generation that serves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// It refuses it.
+    #[error("{0}")]
+    Refused(String),
+    /// What was stored cannot be read now, or there is no room to take it.
+    #[error("{0}")]
+    NotNow(String),
 }

@@ -9,6 +9,7 @@ pub mod lane;
 pub mod work;
 
 pub mod control;
+pub mod events;
 pub mod generation;
 pub mod worker;
 

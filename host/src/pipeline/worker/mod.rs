@@ -24,6 +24,7 @@ use super::batch::Gather;
 use super::circuit::{Change, Circuit, Patience, State as CircuitState};
 use super::commit::Committer;
 use super::control::{Control, Prepare};
+use super::events;
 use super::generation::{Generation, InstanceError, Surroundings};
 use super::lane::{LaneReceiver, Wake};
 use super::metrics::{PluginMeter, WorkerMetrics};
@@ -64,6 +65,8 @@ pub enum Event {
     Reverted {
         /// The refused generation.
         refused: Origin,
+        /// The generation that serves again.
+        serves: Digest,
         /// Why.
         reason: String,
     },
@@ -340,8 +343,9 @@ impl Worker {
     }
 
     fn tell(&self, event: Event) {
-        // The lifecycle is gone only when the agent stops.
-        let _ = self.shared.events.send(event);
+        if !events::tell(&self.shared.events, event) {
+            self.meter.untold();
+        }
     }
 
     fn exchange(&mut self, prepare: Prepare) {
