@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod change;
 mod crash;
 mod hostile;
 mod reload;
