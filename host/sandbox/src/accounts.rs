@@ -17,6 +17,9 @@ pub(crate) struct Counters {
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_dropped: AtomicU64,
     pub(crate) values_cut: AtomicU64,
+    pub(crate) state_writes_refused: AtomicU64,
+    pub(crate) state_quota_refused: AtomicU64,
+    pub(crate) series_refused: AtomicU64,
 }
 
 impl Counters {
@@ -36,6 +39,12 @@ pub struct Counts {
     pub log_dropped: u64,
     /// Label values and messages that were longer than their bound.
     pub values_cut: u64,
+    /// Writes to `state` above what one call may write.
+    pub state_writes_refused: u64,
+    /// Writes to `state` above the quota.
+    pub state_quota_refused: u64,
+    /// Selections of `series` with more samples than allowed.
+    pub series_refused: u64,
 }
 
 impl Counts {
@@ -45,6 +54,9 @@ impl Counts {
             log_lines: read(&counters.log_lines),
             log_dropped: read(&counters.log_dropped),
             values_cut: read(&counters.values_cut),
+            state_writes_refused: read(&counters.state_writes_refused),
+            state_quota_refused: read(&counters.state_quota_refused),
+            series_refused: read(&counters.series_refused),
         }
     }
 }

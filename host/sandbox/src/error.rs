@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::{Kind, text};
+use crate::{Kind, keys, text};
 
 /// A guest's error message is cut at this many bytes.
 pub(crate) const MESSAGE_BYTES: usize = 1024;
@@ -21,12 +21,12 @@ const FRAME_BYTES: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The call took longer than allowed.
-    #[error(
-        "the call took longer than {limit:?} (`call_deadline`, `configure_deadline` in the plugin's `limits`)"
-    )]
+    #[error("the call took longer than {limit:?} (`{key}`)")]
     Deadline {
         /// What was allowed.
         limit: Duration,
+        /// The setting that says so.
+        key: &'static str,
     },
     /// The guest stopped itself: a panic, an invalid memory access, a division by zero.
     #[error("the plugin stopped: {cause}{}", shown(.output, .backtrace))]
@@ -45,7 +45,7 @@ pub enum CallError {
         backtrace: Vec<String>,
     },
     /// The guest wanted more memory than allowed.
-    #[error("the plugin wanted {wanted} bytes of memory, {limit} are allowed (`memory` in its `limits`)")]
+    #[error("the plugin wanted {wanted} bytes of memory, {limit} are allowed (`{}`)", keys::MEMORY)]
     Memory {
         /// Bytes allowed.
         limit: u64,
@@ -53,9 +53,7 @@ pub enum CallError {
         wanted: u64,
     },
     /// The guest wanted more table elements than allowed.
-    #[error(
-        "the plugin wanted {wanted} table elements, {limit} are allowed (`table_elements` in its `limits`)"
-    )]
+    #[error("the plugin wanted {wanted} table elements, {limit} are allowed (`{}`)", keys::TABLE_ELEMENTS)]
     Tables {
         /// Elements allowed.
         limit: u64,
@@ -63,7 +61,10 @@ pub enum CallError {
         wanted: u64,
     },
     /// All guests together would have more memory than the agent allows.
-    #[error("the plugin wanted {wanted} more bytes, but all plugins have {used} of {limit} (`agent.memory`)")]
+    #[error(
+        "the plugin wanted {wanted} more bytes, but all plugins have {used} of {limit} (`{}`)",
+        keys::AGENT_MEMORY
+    )]
     Budget {
         /// Bytes that all may have.
         limit: u64,
@@ -73,23 +74,23 @@ pub enum CallError {
         wanted: u64,
     },
     /// The component consists of too many instances, memories or tables, or holds too many handles.
-    #[error("the plugin needs too many parts: {what} (`instances`, `handles` in its `limits`)")]
+    #[error("the plugin needs too many parts: {what}{}", .key.map(|key| format!(" (`{key}`)")).unwrap_or_default())]
     Parts {
         /// wasmtime's own words.
         what: String,
+        /// The setting that says so; none for memories and tables, whose number cannot be set.
+        key: Option<&'static str>,
     },
     /// The call returned too much, or a host call was given too much.
-    #[error(
-        "the plugin returned, or gave to a host call, more than {limit} bytes (`output_bytes`, `snapshot_bytes` in its `limits`)"
-    )]
+    #[error("the plugin returned, or gave to a host call, more than {limit} bytes (`{key}`)")]
     Output {
         /// Bytes allowed.
         limit: u64,
+        /// The setting that says so.
+        key: &'static str,
     },
     /// The report has too many findings.
-    #[error(
-        "the plugin reported {found} findings in one call, {limit} are allowed (`findings` in its `limits`)"
-    )]
+    #[error("the plugin reported {found} findings in one call, {limit} are allowed (`{}`)", keys::FINDINGS)]
     Findings {
         /// How many there were.
         found: u64,
@@ -97,7 +98,7 @@ pub enum CallError {
         limit: u64,
     },
     /// The generation reported too many different metric label sets.
-    #[error("the plugin reported more than {limit} metric label sets (`metric_label_sets` in its `limits`)")]
+    #[error("the plugin reported more than {limit} metric label sets (`{}`)", keys::LABEL_SETS)]
     LabelSets {
         /// How many are allowed.
         limit: u64,
@@ -140,6 +141,20 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The setting whose bound was met, one of [`keys::ALL`]; none when it was no bound that can be set.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Deadline { key, .. } | Self::Output { key, .. } => Some(key),
+            Self::Parts { key, .. } => *key,
+            Self::Memory { .. } => Some(keys::MEMORY),
+            Self::Tables { .. } => Some(keys::TABLE_ELEMENTS),
+            Self::Budget { .. } => Some(keys::AGENT_MEMORY),
+            Self::Findings { .. } => Some(keys::FINDINGS),
+            Self::LabelSets { .. } => Some(keys::LABEL_SETS),
+            _ => None,
+        }
+    }
+
     /// A stable word for metric labels.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -237,19 +252,20 @@ pub(crate) enum Violation {
 
 /// What [`classify`] needs to know of the call that failed.
 pub(crate) struct Circumstances {
-    /// The deadline that was set for the call.
-    pub(crate) deadline: Duration,
-    /// What the call might have returned, in bytes.
-    pub(crate) output: u64,
+    /// The deadline that was set for the call, and the setting that says so.
+    pub(crate) deadline: (Duration, &'static str),
+    /// What the call might have returned, in bytes, and the setting that says so.
+    pub(crate) output: (u64, &'static str),
     /// The last lines of stderr.
     pub(crate) stderr: String,
 }
 
 /// Finds out what an error of wasmtime means.
 pub(crate) fn classify(error: &wasmtime::Error, at: Circumstances) -> CallError {
+    let late = || CallError::Deadline { limit: at.deadline.0, key: at.deadline.1 };
     if let Some(violation) = error.downcast_ref::<Violation>() {
         return match violation.clone() {
-            Violation::Deadline => CallError::Deadline { limit: at.deadline },
+            Violation::Deadline => late(),
             Violation::Memory { limit, wanted } => CallError::Memory { limit, wanted },
             Violation::Tables { limit, wanted } => CallError::Tables { limit, wanted },
             Violation::Budget { limit, used, wanted } => CallError::Budget { limit, used, wanted },
@@ -261,7 +277,7 @@ pub(crate) fn classify(error: &wasmtime::Error, at: Circumstances) -> CallError 
         };
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => CallError::Deadline { limit: at.deadline },
+        Some(Trap::Interrupt) => late(),
         Some(Trap::StackOverflow) => CallError::StackOverflow { backtrace: backtrace(error) },
         Some(trap) => {
             CallError::Trap { cause: trap.to_string(), output: at.stderr, backtrace: backtrace(error) }
@@ -274,9 +290,11 @@ pub(crate) fn classify(error: &wasmtime::Error, at: Circumstances) -> CallError 
 fn by_text(error: &wasmtime::Error, at: Circumstances) -> CallError {
     let cause = error.root_cause().to_string();
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
-        CallError::Output { limit: at.output }
+        CallError::Output { limit: at.output.0, key: at.output.1 }
     } else if cause.contains("count too high") || cause.contains("handle limit exceeded") {
-        CallError::Parts { what: text::message(&cause, MESSAGE_BYTES) }
+        let key = [("handle", keys::HANDLES), ("instance", keys::INSTANCES)];
+        let key = key.into_iter().find(|(word, _)| cause.contains(word)).map(|(_, key)| key);
+        CallError::Parts { what: text::message(&cause, MESSAGE_BYTES), key }
     } else {
         CallError::Runtime { what: text::message(&format!("{error:#}"), MESSAGE_BYTES) }
     }
@@ -288,4 +306,32 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let name = |line: &str| line.split_once(" - ").map(|(_, name)| text::message(name.trim(), FRAME_BYTES));
     backtrace.to_string().lines().filter_map(name).take(SHOWN_FRAMES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_bound_that_was_met_names_the_setting() {
+        let (limit, key) = (7, keys::SNAPSHOT);
+        let met = [
+            CallError::Deadline { limit: Duration::from_secs(2), key: keys::CALL_DEADLINE },
+            CallError::Deadline { limit: Duration::from_secs(2), key: keys::CONFIGURE_DEADLINE },
+            CallError::Memory { limit, wanted: 8 },
+            CallError::Tables { limit, wanted: 8 },
+            CallError::Budget { limit, used: 6, wanted: 2 },
+            CallError::Parts { what: "x".into(), key: Some(keys::HANDLES) },
+            CallError::Parts { what: "x".into(), key: Some(keys::INSTANCES) },
+            CallError::Output { limit, key },
+            CallError::Output { limit, key: keys::OUTPUT },
+            CallError::Findings { found: 8, limit },
+            CallError::LabelSets { limit },
+        ];
+        for error in met {
+            let key = error.limit().unwrap_or_else(|| panic!("{error} names no setting"));
+            assert!(keys::ALL.contains(&key), "{key}");
+            assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
+        }
+    }
 }

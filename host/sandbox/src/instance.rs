@@ -27,7 +27,7 @@ use crate::error::{Circumstances, MESSAGE_BYTES, Violation, classify};
 use crate::report::{Checker, check_rules, check_scan};
 use crate::{
     BatchRef, CallError, ConfigProblem, ConfigureError, Engine, Kind, Limits, Linked, ObjectReader, Report,
-    RuleResult, ScanReport, Services, Setup, StateWrite, text,
+    RuleResult, ScanReport, Services, Setup, StateWrite, keys, text,
 };
 
 /// Bytes that the host takes from a guest at once in a host call, whatever `output_bytes` says: a
@@ -78,8 +78,10 @@ struct Functions {
 /// How a call is bounded.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
-    deadline: Duration,
-    output: u64,
+    /// With the setting that says so.
+    deadline: (Duration, &'static str),
+    /// Bytes, with the setting that says so.
+    output: (u64, &'static str),
     writable: bool,
 }
 
@@ -101,7 +103,8 @@ impl Instance {
         };
         let stderr = store.data_mut().wasi.finish();
         let functions = functions.map_err(|error| {
-            let (deadline, output) = (limits.configure_deadline, limits.output_bytes);
+            let deadline = (limits.configure_deadline, keys::CONFIGURE_DEADLINE);
+            let output = (limits.output_bytes, keys::OUTPUT);
             classify(&error, Circumstances { deadline, output, stderr })
         })?;
         let memory = store.data().limiter.memory();
@@ -111,7 +114,7 @@ impl Instance {
 
     /// Configures the plugin: the first call into an instance. `json` is a JSON object.
     pub fn configure(&mut self, json: &str) -> Result<Setup, ConfigureError> {
-        let bounds = self.slow(self.limits.output_bytes);
+        let bounds = self.slow((self.limits.output_bytes, keys::OUTPUT));
         let call =
             |live: &mut Live| Ok(Ok(live.functions.lifecycle.call_configure(&mut live.store, json)?));
         match self.call(bounds, 0, call, |_, setup| Ok(setup))?.value {
@@ -165,18 +168,19 @@ impl Instance {
 
     /// The memory worth keeping; empty when there is none.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, CallError> {
-        let bounds = self.slow(self.limits.snapshot_bytes);
+        let bounds = self.slow((self.limits.snapshot_bytes, keys::SNAPSHOT));
         let call = |live: &mut Live| live.functions.lifecycle.call_snapshot(&mut live.store);
         let limit = self.limits.snapshot_bytes;
         let check = |_: &mut Checker<'_>, bytes: Vec<u8>| {
-            if bytes.len() as u64 > limit { Err(CallError::Output { limit }) } else { Ok(bytes) }
+            let fits = bytes.len() as u64 <= limit;
+            if fits { Ok(bytes) } else { Err(CallError::Output { limit, key: keys::SNAPSHOT }) }
         };
         Ok(self.call(bounds, 0, call, check)?.value)
     }
 
     /// Gives back a snapshot, after `configure` and before any other call.
     pub fn restore(&mut self, state: &[u8], from_version: &str) -> Result<(), CallError> {
-        let bounds = self.slow(self.limits.output_bytes);
+        let bounds = self.slow((self.limits.output_bytes, keys::OUTPUT));
         let call =
             |live: &mut Live| live.functions.lifecycle.call_restore(&mut live.store, state, from_version);
         self.call(bounds, 0, call, |_, ()| Ok(()))?;
@@ -215,11 +219,13 @@ impl Instance {
 
     /// Bounds of the calls that do the daily work.
     pub(crate) fn quick(&self) -> Bounds {
-        Bounds { deadline: self.limits.call_deadline, output: self.limits.output_bytes, writable: true }
+        let deadline = (self.limits.call_deadline, keys::CALL_DEADLINE);
+        Bounds { deadline, output: (self.limits.output_bytes, keys::OUTPUT), writable: true }
     }
 
-    fn slow(&self, output: u64) -> Bounds {
-        Bounds { deadline: self.limits.configure_deadline, output, writable: false }
+    fn slow(&self, output: (u64, &'static str)) -> Bounds {
+        let deadline = (self.limits.configure_deadline, keys::CONFIGURE_DEADLINE);
+        Bounds { deadline, output, writable: false }
     }
 
     pub(crate) fn expect_kind(&self, kind: Kind, has: fn(&Live) -> bool) -> Result<(), CallError> {
@@ -287,10 +293,10 @@ impl Live {
         let host = self.store.data_mut();
         host.state.begin(bounds.writable);
         host.wasi.begin();
-        let now = host.deadline.set(bounds.deadline);
+        let now = host.deadline.set(bounds.deadline.0);
         host.stopwatch.start(now);
         self.store.set_epoch_deadline(1);
-        self.store.set_hostcall_fuel(fuel(bounds.output));
+        self.store.set_hostcall_fuel(fuel(bounds.output.0));
         let result = call(self);
         let host = self.store.data_mut();
         let cpu = host.stopwatch.stop();
@@ -330,12 +336,14 @@ fn new_store(engine: &Engine, linked: &Linked, services: &Services, limits: &Lim
             linked.state_quota,
             limits.state_write_bytes,
             deadline.clone(),
+            linked.counters.clone(),
         ),
         series: SeriesContext::new(
             services.series.clone(),
             linked.series_grant.clone(),
             limits.series_samples,
             deadline.clone(),
+            linked.counters.clone(),
         ),
         objects: ObjectsContext::new(deadline.clone()),
         wasi: WasiContext::new(log.clone()),

@@ -59,7 +59,7 @@ pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::{CallError, ConfigProblem, ConfigureError};
 pub use grants::{Grants, LinkError, SeriesGrant};
 pub use instance::{Instance, Output};
-pub use limits::Limits;
+pub use limits::{Limits, keys};
 pub use linked::{Linked, Services};
 pub use report::{
     ActiveAlert, Counter, Finding, Histogram, Label, Report, RuleOutput, RuleResult, Sample, ScanReport,

@@ -4,6 +4,63 @@
 
 use std::time::Duration;
 
+/// What operators set to change a bound, as messages and metrics name it: keys below `[plugins.NAME]`,
+/// but for `agent.memory`. The configuration is the agent's; a test there holds it to these names.
+pub mod keys {
+    /// See [`Limits::memory`](super::Limits::memory).
+    pub const MEMORY: &str = "limits.memory";
+    /// See [`Limits::table_elements`](super::Limits::table_elements).
+    pub const TABLE_ELEMENTS: &str = "limits.table_elements";
+    /// See [`Limits::instances`](super::Limits::instances).
+    pub const INSTANCES: &str = "limits.instances";
+    /// See [`Limits::handles`](super::Limits::handles).
+    pub const HANDLES: &str = "limits.handles";
+    /// See [`Limits::call_deadline`](super::Limits::call_deadline).
+    pub const CALL_DEADLINE: &str = "limits.call_deadline";
+    /// See [`Limits::configure_deadline`](super::Limits::configure_deadline).
+    pub const CONFIGURE_DEADLINE: &str = "limits.configure_deadline";
+    /// See [`Limits::output_bytes`](super::Limits::output_bytes).
+    pub const OUTPUT: &str = "limits.output";
+    /// See [`Limits::findings`](super::Limits::findings).
+    pub const FINDINGS: &str = "limits.findings";
+    /// See [`Limits::metric_label_sets`](super::Limits::metric_label_sets).
+    pub const LABEL_SETS: &str = "limits.label_sets";
+    /// See [`Limits::log_rate`](super::Limits::log_rate).
+    pub const LOG_RATE: &str = "limits.log_rate";
+    /// See [`Limits::state_write_bytes`](super::Limits::state_write_bytes).
+    pub const STATE_WRITES: &str = "limits.state_writes";
+    /// See [`Limits::series_samples`](super::Limits::series_samples).
+    pub const SERIES_SAMPLES: &str = "limits.series_samples";
+    /// See [`Limits::snapshot_bytes`](super::Limits::snapshot_bytes).
+    pub const SNAPSHOT: &str = "limits.snapshot";
+    /// See [`Limits::alerts`](super::Limits::alerts).
+    pub const ALERTS: &str = "limits.alerts";
+    /// The quota of a plugin's state.
+    pub const STATE_QUOTA: &str = "grants.state";
+    /// The memory that all plugins share.
+    pub const AGENT_MEMORY: &str = "agent.memory";
+
+    /// All of them.
+    pub const ALL: [&str; 16] = [
+        MEMORY,
+        TABLE_ELEMENTS,
+        INSTANCES,
+        HANDLES,
+        CALL_DEADLINE,
+        CONFIGURE_DEADLINE,
+        OUTPUT,
+        FINDINGS,
+        LABEL_SETS,
+        LOG_RATE,
+        STATE_WRITES,
+        SERIES_SAMPLES,
+        SNAPSHOT,
+        ALERTS,
+        STATE_QUOTA,
+        AGENT_MEMORY,
+    ];
+}
+
 /// What one plugin may use. Every bound is per instance unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -247,13 +247,15 @@ impl Store {
         self.read().size()
     }
 
-    /// Drops what is too old. Appending does it now and then; call it when nothing is appended
-    /// for long.
-    pub fn sweep(&self) {
+    /// Drops what is too old, and says how many samples that were. Appending does it now and then;
+    /// call it when nothing is appended for long.
+    pub fn sweep(&self) -> u64 {
         let now = (self.clock)();
         let mut inner = self.write();
+        let before = inner.size().samples;
         inner.sweep(&self.config, now);
         self.show(&mut inner);
+        before - inner.size().samples
     }
 
     fn show(&self, inner: &mut Inner) {

@@ -137,7 +137,7 @@ fn a_new_series_beyond_the_bound_is_refused_until_one_has_aged_out() {
     assert_eq!(fixture.samples("b"), []);
     assert_eq!(fixture.samples("a").len(), 1);
     fixture.now.store(START + 120 * SECOND, Ordering::Relaxed);
-    fixture.store.sweep();
+    assert_eq!(fixture.store.sweep(), 2);
     assert_eq!(fixture.store.size(), picket_series::Size::default());
 }
 

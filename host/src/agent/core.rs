@@ -13,6 +13,7 @@ use picket_series::Store as SeriesStore;
 use prometheus::Registry;
 
 use super::series::StoreReader;
+use super::{compiler_metrics, own_metrics};
 use crate::alerts;
 use crate::config::Checked;
 use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle};
@@ -23,6 +24,7 @@ use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
 use crate::pipeline::worker;
+use crate::sources::SourceConfig;
 use crate::state::State;
 
 /// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
@@ -77,7 +79,8 @@ impl Core {
             picket_series::Metrics::new(&registry)?,
         ));
         let engine = Engine::new(EngineConfig { tick: TICK, memory_budget: checked.agent.memory.0 })?;
-        let compiler = compiler(checked, folders, engine.clone())?;
+        let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
+        compiler_metrics::register(&registry, compiler.clone())?;
         let active_alerts = alerts::ActiveAlerts::default();
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
@@ -98,7 +101,7 @@ impl Core {
             log: Arc::new(TracingLog),
             series: Arc::new(StoreReader(series.clone())),
             alerts: AlertDeps {
-                config: alerts::Config::default(),
+                config: alerts::Config { grace: grace(checked), ..Default::default() },
                 active: active_alerts.clone(),
                 metrics: alerts::Metrics::new(&registry)?,
             },
@@ -148,6 +151,16 @@ fn compiler(checked: &Checked, folders: &Folders, engine: Arc<Engine>) -> anyhow
     config.time = checked.compile.time.0;
     config.component_bytes = checked.compile.component.0;
     Ok(Compiler::new(engine, config)?)
+}
+
+/// How long the store needs after a start until rules can judge by it: two samples of the slowest host
+/// source, for rates, and an evaluation of rules at their usual 30 seconds.
+fn grace(checked: &Checked) -> Duration {
+    let intervals = checked.sources.values().filter_map(|source| match source {
+        SourceConfig::Host(config) => Some(config.interval.0),
+        _ => None,
+    });
+    intervals.max().unwrap_or(own_metrics::INTERVAL) * 2 + Duration::from_secs(30)
 }
 
 fn series_config(checked: &Checked) -> picket_series::Config {

@@ -13,13 +13,16 @@ use crossbeam_channel::Receiver;
 
 use super::control::{NotLoaded, Reloaded};
 use super::core::{Core, Folders};
+use super::every::Every;
+use super::maintenance::{self, Maintenance};
+use super::own_metrics::{self, OwnMetrics};
 use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
 use super::view::Shown;
 use crate::archive::{self, Archive};
 use crate::config::{Checked, Options};
 use crate::forwarders::{self, Forwarders, drain};
 use crate::lifecycle::config::ReloadConfig;
-use crate::lifecycle::{Brings, Lifecycle, NotChanged, Rejections, Wanted};
+use crate::lifecycle::{Brings, Lifecycle, NotChanged, PluginStatus, Rejections, Wanted};
 use crate::model::now_nanos;
 use crate::pipeline::circuit::Patience;
 use crate::pipeline::worker;
@@ -45,6 +48,8 @@ pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) archive: Archive,
     pub(super) forwarders: Forwarders,
+    own_metrics: Every,
+    maintenance: Every,
 }
 
 impl Daemon {
@@ -83,7 +88,9 @@ impl Daemon {
             metrics: sources::metrics::Metrics::new(&core.registry)?,
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
-        let parts = Arc::new(Mutex::new(Some(Parts { sources, archive, forwarders })));
+        let (own_metrics, maintenance) = (take_own_metrics(&checked, &core)?, maintain(&core)?);
+        let parts = Parts { sources, archive, forwarders, own_metrics, maintenance };
+        let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
         daemon.reloaded(&started.map_err(|rejections| NotLoaded::Plugins(rejections.to_string())));
@@ -94,7 +101,10 @@ impl Daemon {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         self.shown.stopping();
         let parts = lock(&self.parts).take();
-        let Parts { sources, archive, forwarders } = parts.context("the agent has been stopped already")?;
+        let parts = parts.context("the agent has been stopped already")?;
+        let Parts { sources, archive, forwarders, own_metrics, maintenance } = parts;
+        maintenance.stop();
+        own_metrics.stop();
         sources.stop();
         let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
         forwarders.stop(LAST_DRAIN);
@@ -166,6 +176,7 @@ impl Daemon {
         let mut parts = lock(&self.parts);
         let Some(parts) = parts.as_mut() else { return Ok(()) };
         let sources = parts.sources.reconfigure(checked.sources.clone());
+        parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
         let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
         self.core.committer.set_readers(&readers(checked));
         sources.map_err(|error| error.to_string())?;
@@ -190,6 +201,27 @@ impl Daemon {
             );
         }
     }
+}
+
+/// Takes the agent's own metrics into the series store from now on.
+fn take_own_metrics(checked: &Checked, core: &Core) -> anyhow::Result<Every> {
+    let mut own_metrics = OwnMetrics::new(&core.registry, core.series.clone())?;
+    let interval = own_metrics::interval(checked.sources.values());
+    Every::start("own metrics", interval, move || own_metrics.take(now_nanos()))
+        .context("no thread can be started for the agent's own metrics; raise the limit of processes")
+}
+
+/// Removes what nobody needs any more from now on.
+fn maintain(core: &Core) -> anyhow::Result<Every> {
+    let plugins = core.lifecycle.statuses();
+    let kept = move || {
+        let kept = |plugin: PluginStatus| plugin.active.map(|active| (plugin.name, active.kept));
+        plugins.all().into_iter().filter_map(kept).collect()
+    };
+    let maintenance =
+        Maintenance::new(core.state.clone(), core.series.clone(), Box::new(kept), &core.registry)?;
+    Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
+        .context("no thread can be started for maintenance; raise the limit of processes")
 }
 
 /// Files and folders whose change is a reason to load a configuration.

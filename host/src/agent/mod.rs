@@ -4,10 +4,14 @@
 //! over files without a daemon, `check` looks for what would keep a configuration from working.
 
 mod check;
+mod compiler_metrics;
 mod control;
 mod core;
 mod daemon;
+mod every;
+mod maintenance;
 pub mod oneshot;
+mod own_metrics;
 mod retry;
 mod series;
 mod signals;
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use crate::config::{Checked, Options};
 use crate::{api, telemetry};
 
-pub use check::{Found, check};
+pub use check::{Found, check, data_problem};
 pub use series::StoreReader;
 
 /// The hidden verb that compiles one component in a child process.

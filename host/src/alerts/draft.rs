@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::evaluation::{Evaluation, HeldAlert};
 use super::keeper::{Change, RuleError};
@@ -17,12 +18,20 @@ pub(super) struct Draft<'a> {
     time: u64,
     /// How many more alerts may begin.
     room: usize,
+    /// See [`Config::grace`](super::Config::grace).
+    grace: Duration,
     change: Change,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(plugin: &'a str, generation: &'a Digest, time: u64, room: usize) -> Self {
-        Self { plugin, generation, time, room, change: Change::default() }
+    pub(super) fn new(
+        plugin: &'a str,
+        generation: &'a Digest,
+        time: u64,
+        room: usize,
+        grace: Duration,
+    ) -> Self {
+        Self { plugin, generation, time, room, grace, change: Change::default() }
     }
 
     /// A rule that was evaluated: steps every alert that it had or has.
@@ -61,6 +70,7 @@ impl<'a> Draft<'a> {
             keep_firing_for: held.keep_firing_for,
             counted_until: evaluation.time,
             counted_instant: Some(evaluation.instant),
+            missed_since: None,
         };
         self.step(identity, None, alert, next);
     }
@@ -72,13 +82,18 @@ impl<'a> Draft<'a> {
             annotations: held.annotations,
             value: held.value,
             keep_firing_for: held.keep_firing_for,
+            missed_since: None,
             ..counted(old, evaluation, next)
         };
         self.step(identity, Some(old), alert, next);
     }
 
     fn holds_not(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert) {
-        let next = old.life.holds_not(old.elapsed(evaluation), old.keep_firing_for);
+        let elapsed = old.elapsed(evaluation);
+        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace) {
+            true => old.life.unknown(elapsed),
+            false => old.life.holds_not(elapsed, old.keep_firing_for),
+        };
         self.step(identity, Some(old), counted(old, evaluation, next), next);
     }
 
@@ -157,6 +172,9 @@ impl<'a> Draft<'a> {
 /// counted, and nothing need be stored.
 fn counted(old: &Alert, evaluation: &Evaluation, next: Next) -> Alert {
     let mut alert = old.clone();
+    if old.counted_instant.is_none() {
+        alert.missed_since = Some(evaluation.instant);
+    }
     alert.counted_instant = Some(evaluation.instant);
     if next.life != Some(Life::Firing) {
         alert.counted_until = evaluation.time;

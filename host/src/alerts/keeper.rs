@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::active::{ActiveAlerts, Shared};
 use super::draft::{Draft, of_group};
@@ -17,12 +18,16 @@ pub struct Config {
     /// How many may be pending or firing at once. More are refused and counted; those that there
     /// are go on.
     pub max_alerts: usize,
+    /// How long after the first evaluation since a restart an alert that does not hold counts as not
+    /// known, because the samples that would show it may not be in yet. Once it holds, it is judged as
+    /// always. Zero: samples survive restarts.
+    pub grace: Duration,
 }
 
 impl Default for Config {
     /// Ten rules at their bound of 1000 alerts, with some 500 bytes each.
     fn default() -> Self {
-        Self { max_alerts: 10_000 }
+        Self { max_alerts: 10_000, grace: Duration::ZERO }
     }
 }
 
@@ -154,7 +159,7 @@ impl Alerts {
 
     fn draft<'a>(&'a self, generation: &'a Digest, time: u64, count: usize) -> Draft<'a> {
         let room = self.config.max_alerts.saturating_sub(count);
-        let mut draft = Draft::new(&self.plugin, generation, time, room);
+        let mut draft = Draft::new(&self.plugin, generation, time, room, self.config.grace);
         draft.forget(&self.unreadable);
         draft
     }

@@ -1,7 +1,7 @@
 //! An alert as it is kept: in memory with all that its next evaluation needs, in the state store
 //! as MessagePack behind a version byte.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub(super) struct Alert {
     /// The same by the steady clock, which ends with the process.
     #[serde(skip)]
     pub(super) counted_instant: Option<Instant>,
+    /// The first evaluation since the alert was taken up from the store, until it holds again.
+    #[serde(skip)]
+    pub(super) missed_since: Option<Instant>,
 }
 
 impl Alert {
@@ -47,6 +50,13 @@ impl Alert {
             // Down-time lies between, and the wall clock may have been set meanwhile.
             None => evaluation.time.saturating_sub(self.counted_until).min(evaluation.interval),
         }
+    }
+
+    /// For how long an alert that was taken up from the store has not been seen to hold; none once it
+    /// was.
+    pub(super) fn missed(&self, evaluation: &Evaluation) -> Option<Duration> {
+        let since = self.missed_since.or(self.counted_instant.is_none().then_some(evaluation.instant))?;
+        Some(evaluation.instant.saturating_duration_since(since))
     }
 
     /// Whether the two look the same once stored.
@@ -66,7 +76,7 @@ impl Alert {
     }
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -218,8 +218,34 @@ fn down_time_does_not_count() {
 }
 
 #[test]
+fn after_a_restart_an_alert_is_not_given_up_before_samples_can_be_in() {
+    let grace = Duration::from_nanos(2 * INTERVAL);
+    let fixture = || Fixture::new(Config { grace, ..Config::default() });
+    let on = || vec![rule("cpu", vec![held("a", 3, 0)])];
+    let off = || vec![rule("cpu", vec![])];
+
+    // Pending: the evaluations without samples neither end it nor stop its time.
+    let mut pending = fixture();
+    assert_eq!(pending.evaluate(on()), ["cpu pending"]);
+    assert!(pending.restart().is_empty());
+    assert!(pending.evaluate(off()).is_empty() && pending.evaluate(off()).is_empty());
+    assert_eq!(pending.evaluate(on()), ["cpu firing"]);
+
+    // Once it has been seen to hold, it is judged as always.
+    assert_eq!(pending.evaluate(off()), ["cpu resolved"]);
+
+    // Firing, and over when the agent is back: resolved when the grace is over, once.
+    let mut firing = fixture();
+    (0..4).for_each(|_| drop(firing.evaluate(on())));
+    assert_eq!(firing.active(), [("cpu".to_owned(), AlertState::Firing)]);
+    assert!(firing.restart().is_empty());
+    let events: Vec<_> = (0..4).map(|_| firing.evaluate(off())).collect();
+    assert_eq!(events, [vec![], vec![], vec!["cpu resolved".to_owned()], vec![]]);
+}
+
+#[test]
 fn alerts_beyond_the_bound_are_refused_and_those_there_are_go_on() {
-    let mut fixture = Fixture::new(Config { max_alerts: 2 });
+    let mut fixture = Fixture::new(Config { max_alerts: 2, ..Config::default() });
     let all = |instances: &[&str]| {
         vec![rule("cpu", instances.iter().map(|instance| held(instance, 0, 0)).collect())]
     };

@@ -153,7 +153,8 @@ fn configure_rejection(error: InstanceError, staged: &Staged, locate: Locate<'_>
     Rejection::Configure { place: place.unwrap_or_default(), source }
 }
 
-fn grants(config: &GrantsConfig) -> Grants {
+/// What a section grants, in the words of the sandbox.
+pub(crate) fn grants(config: &GrantsConfig) -> Grants {
     let series = match &config.series {
         SeriesGrant::Nothing => picket_sandbox::SeriesGrant::None,
         SeriesGrant::All => picket_sandbox::SeriesGrant::All,
@@ -178,12 +179,13 @@ fn selector(selector: &Selector) -> picket_sandbox::Selector {
     selector.0.iter().map(matcher).collect()
 }
 
-/// Bounds that the section does not set keep the sandbox's defaults.
-fn limits(config: &LimitsConfig) -> Limits {
+/// What a section allows. Bounds that it does not set keep the sandbox's defaults.
+pub(crate) fn limits(config: &LimitsConfig) -> Limits {
     Limits {
         memory: config.memory.0,
         table_elements: u64::from(config.table_elements),
         instances: config.instances,
+        handles: config.handles,
         call_deadline: config.call_deadline.0,
         configure_deadline: config.configure_deadline.0,
         output_bytes: config.output.0,
@@ -192,9 +194,9 @@ fn limits(config: &LimitsConfig) -> Limits {
         alerts: config.alerts,
         log_rate: config.log_rate,
         log_burst: config.log_burst,
+        state_write_bytes: config.state_writes.0,
         series_samples: config.series_samples,
         snapshot_bytes: config.snapshot.0,
-        ..Limits::default()
     }
 }
 

@@ -257,3 +257,28 @@ impl Plugin {
         serde_json::to_vec(&facts).expect("a map with text keys is always JSON")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of a configuration with its defaults.
+    fn keys(of: &impl Serialize) -> Vec<String> {
+        let value = serde_json::json!(of);
+        value.as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_setting_that_messages_and_metrics_of_the_sandbox_name_is_a_key() {
+        let (limits, grants) = (keys(&LimitsConfig::default()), keys(&GrantsConfig::default()));
+        let known = |key: &str| match key.split_once('.') {
+            Some(("limits", key)) => limits.iter().any(|known| known == key),
+            Some(("grants", key)) => grants.iter().any(|known| known == key),
+            // `config` is above this module; its own tests know `agent.memory`.
+            _ => key == "agent.memory",
+        };
+        for key in picket_sandbox::keys::ALL {
+            assert!(known(key), "`{key}` is named in messages and cannot be set");
+        }
+    }
+}

@@ -29,6 +29,7 @@ mod table;
 pub mod watch;
 
 pub use candidate::{Brings, Rejection};
+pub(crate) use candidate::{grants, limits};
 pub use metrics::Metrics;
 pub use staged::{StageError, Staged};
 pub use status::{Active, Blame, PluginState, PluginStatus, Rejected, Statuses};
@@ -54,7 +55,7 @@ use crate::state::State;
 /// What the lifecycle needs of the agent.
 pub struct Deps {
     /// Compiles components.
-    pub compiler: Compiler,
+    pub compiler: Arc<Compiler>,
     /// What workers share.
     pub shared: worker::Shared,
     /// Snapshots, alerts and which generation served last.

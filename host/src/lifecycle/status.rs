@@ -47,6 +47,8 @@ pub struct Active {
     pub since: u64,
     /// Whether its first call has succeeded.
     pub proven: bool,
+    /// This generation, and the one that comes back if this one fails.
+    pub kept: Vec<Digest>,
 }
 
 /// Handles on what serves, for figures that change all the time.
@@ -160,6 +162,7 @@ impl Statuses {
                 sources: section.sources.clone(),
                 since: now_nanos(),
                 proven: false,
+                kept: slot.generations(),
             });
         });
     }

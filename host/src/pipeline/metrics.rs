@@ -7,6 +7,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
+use picket_sandbox::{Counts as Used, keys};
+
 use crate::model::Digest;
 
 /// Bounds of a call's duration: from an empty batch to the default deadline and beyond.
@@ -49,6 +51,9 @@ pub struct WorkerMetrics {
     memory: IntGaugeVec,
     circuit: IntGaugeVec,
     info: GaugeVec,
+    limits: IntCounterVec,
+    log_lines: IntCounterVec,
+    cut: IntCounterVec,
 }
 
 impl WorkerMetrics {
@@ -108,6 +113,18 @@ impl WorkerMetrics {
                 &["plugin"],
             )?,
             info: register(registry, GaugeVec::new(info, &["plugin", "generation"]))?,
+            limits: counter(
+                "picket_plugin_limits_met_total",
+                "How often a plugin met a limit, by the setting that raises it. Of `limits.log_rate` each \
+                 dropped line counts.",
+                &["plugin", "limit"],
+            )?,
+            log_lines: counter("picket_plugin_log_lines_total", "Log lines of the plugin.", &["plugin"])?,
+            cut: counter(
+                "picket_plugin_values_cut_total",
+                "Messages and label values of the plugin that were longer than their bound and were cut.",
+                &["plugin"],
+            )?,
         })
     }
 
@@ -125,6 +142,7 @@ impl WorkerMetrics {
             circuit: self.circuit.with_label_values(labels),
             plugin: plugin.to_owned(),
             serving: None,
+            used: Vec::new(),
             all: self.clone(),
         }
     }
@@ -145,6 +163,9 @@ impl WorkerMetrics {
 
     /// Forgets a plugin that was removed.
     pub fn forget(&self, plugin: &str) {
+        for limit in keys::ALL {
+            let _ = self.limits.remove_label_values(&[plugin, limit]);
+        }
         // Metrics that were never touched are not there to be removed.
         for vec in [
             &self.calls,
@@ -155,6 +176,8 @@ impl WorkerMetrics {
             &self.findings,
             &self.scans,
             &self.failed,
+            &self.log_lines,
+            &self.cut,
         ] {
             let _ = vec.remove_label_values(&[plugin]);
         }
@@ -178,6 +201,8 @@ pub struct PluginMeter {
     circuit: IntGauge,
     plugin: String,
     serving: Option<String>,
+    /// What was counted of the last two generations.
+    used: Vec<(Digest, Used)>,
     all: WorkerMetrics,
 }
 
@@ -204,6 +229,36 @@ impl PluginMeter {
     pub fn failed(&self, reason: &str) {
         self.all.failures.with_label_values(&[self.plugin.as_str(), reason]).inc();
         self.all.failed.with_label_values(&[self.plugin.as_str()]).inc();
+    }
+
+    /// A call met a limit.
+    pub fn met(&self, limit: &str) {
+        self.met_often(limit, 1);
+    }
+
+    fn met_often(&self, limit: &str, times: u64) {
+        if times > 0 {
+            self.all.limits.with_label_values(&[self.plugin.as_str(), limit]).inc_by(times);
+        }
+    }
+
+    /// What all instances of a generation did up to now; what is new of it is counted.
+    pub fn generation_used(&mut self, generation: &Digest, now: Used) {
+        let at = self.used.iter().position(|(known, _)| known == generation);
+        let before = at.map_or_else(Used::default, |at| self.used.remove(at).1);
+        if before != now {
+            let own = &[self.plugin.as_str()];
+            self.all.log_lines.with_label_values(own).inc_by(now.log_lines - before.log_lines);
+            self.all.cut.with_label_values(own).inc_by(now.values_cut - before.values_cut);
+            self.met_often(keys::LOG_RATE, now.log_dropped - before.log_dropped);
+            self.met_often(keys::STATE_WRITES, now.state_writes_refused - before.state_writes_refused);
+            self.met_often(keys::STATE_QUOTA, now.state_quota_refused - before.state_quota_refused);
+            self.met_often(keys::SERIES_SAMPLES, now.series_refused - before.series_refused);
+        }
+        self.used.push((*generation, now));
+        // The one that serves and the one that may come back.
+        let extra = self.used.len().saturating_sub(2);
+        self.used.drain(..extra);
     }
 
     /// Findings were committed.

@@ -3,6 +3,7 @@
 mod config;
 mod escape;
 mod level;
+mod lines;
 mod log;
 mod metrics;
 mod process;
@@ -10,5 +11,6 @@ mod process;
 pub use config::{Format, LogConfig};
 pub use escape::escape;
 pub use level::{LevelError, parse_level};
+pub use lines::{Line, lines};
 pub use log::{LogError, start_log};
 pub use metrics::{ReloadMetrics, registry};

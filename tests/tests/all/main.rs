@@ -1,6 +1,8 @@
 //! Scenarios against the real agent: each tells in a few lines what an operator would see.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
+mod authors;
 mod bad_input;
 mod change;
 mod crash;

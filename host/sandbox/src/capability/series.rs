@@ -11,6 +11,7 @@ use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::HostState;
+use crate::accounts::Counters;
 use crate::bindings::{series, types};
 use crate::call::Deadline;
 use crate::error::Violation;
@@ -109,6 +110,7 @@ pub(crate) struct SeriesContext {
     grant: SeriesGrant,
     max_samples: u64,
     deadline: Deadline,
+    counters: Arc<Counters>,
     /// The series that answers named, if the grant is bounded.
     seen: HashSet<u64>,
 }
@@ -119,8 +121,9 @@ impl SeriesContext {
         grant: SeriesGrant,
         max_samples: u64,
         deadline: Deadline,
+        counters: Arc<Counters>,
     ) -> Self {
-        Self { reader, grant, max_samples, deadline, seen: HashSet::new() }
+        Self { reader, grant, max_samples, deadline, counters, seen: HashSet::new() }
     }
 
     fn select_granted(
@@ -244,10 +247,14 @@ impl series::Host for SeriesContext {
         let found = checked(selectors)
             .and_then(|selectors| self.select_granted(reader.as_ref(), selectors, after, to));
         self.deadline.check()?;
+        let found = found.and_then(|found| match found.times.len() as u64 > self.max_samples {
+            true => Err(SeriesError::TooManySamples(self.max_samples)),
+            false => Ok(found),
+        });
+        if matches!(found, Err(SeriesError::TooManySamples(_))) {
+            Counters::add(&self.counters.series_refused, 1);
+        }
         match found {
-            Ok(found) if found.times.len() as u64 > self.max_samples => {
-                Ok(Err(series::SeriesError::TooManySamples(self.max_samples)))
-            }
             Ok(found) => Ok(Ok(lowered(found))),
             Err(error) => told(error).map(Err),
         }

@@ -11,7 +11,7 @@ use super::{ActiveAlert, Label, RuleOutput, RuleResult};
 use crate::accounts::{Metric, MetricKind};
 use crate::bindings::{alert_rule, types};
 use crate::error::MESSAGE_BYTES;
-use crate::{CallError, text};
+use crate::{CallError, keys, text};
 
 /// Checks the results of one group.
 pub(crate) fn check_rules(
@@ -50,9 +50,7 @@ fn check_rule(checker: &mut Checker<'_>, raw: alert_rule::RuleOutput) -> Result<
     let limit = checker.limits.alerts as usize;
     if raw.alerts.len() > limit {
         let found = raw.alerts.len();
-        return Err(bad(format!(
-            "{found} alerts hold, {limit} are allowed (`alerts` in the plugin's `limits`)"
-        )));
+        return Err(bad(format!("{found} alerts hold, {limit} are allowed (`{}`)", keys::ALERTS)));
     }
     let alerts = checker.each(raw.alerts, check_alert)?;
     let mut identities = HashSet::new();

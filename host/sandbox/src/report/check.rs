@@ -7,7 +7,7 @@ use super::names;
 use super::{Counter, Finding, Histogram, Label, Report, Sample, ScanReport, Severity, Verdict};
 use crate::accounts::{Counters, LabelSets, Metric, MetricKind, Refused};
 use crate::bindings::{scanner, types};
-use crate::{CallError, Limits, text};
+use crate::{CallError, Limits, keys, text};
 
 /// Bytes of a label's or attribute's value.
 const VALUE_BYTES: usize = 4096;
@@ -99,7 +99,7 @@ impl<'a> Checker<'a> {
     pub(crate) fn count(&mut self, bytes: usize) -> Result<(), CallError> {
         self.bytes = self.bytes.saturating_add(bytes + ITEM_BYTES);
         let limit = self.limits.output_bytes;
-        if self.bytes as u64 > limit { Err(CallError::Output { limit }) } else { Ok(()) }
+        if self.bytes as u64 > limit { Err(CallError::Output { limit, key: keys::OUTPUT }) } else { Ok(()) }
     }
 
     pub(crate) fn cut(&self, text: &mut String, max: usize) {

@@ -106,6 +106,7 @@ fn a_state_flood_ends_at_the_quota() {
     let answers = obey(&plugin, &["flood 1000", "set flood-00000000 10", "set small 10"]);
     // Keys have 14 bytes: 98 entries of 1014 bytes fit.
     assert!(answers[0].starts_with("98 then") && answers[0].contains("QuotaExceeded(100000)"), "{answers:?}");
+    assert_eq!(plugin.linked.counts().state_quota_refused, 1);
     assert_eq!(answers[1..], ["Ok(())", "Ok(())"], "what makes room is taken");
 }
 
@@ -122,7 +123,11 @@ fn the_quota_counts_what_is_committed_and_what_is_replaced() {
 fn what_one_call_writes_is_bounded() {
     let plugin = Plugin::new("storing").limits(|limits| limits.state_write_bytes = 10_000);
     let answers = obey(&plugin, &["delete-flood"]);
-    assert!(answers[0].contains("Unavailable") && answers[0].contains("state_write_bytes"), "{answers:?}");
+    assert!(
+        answers[0].contains("Unavailable") && answers[0].contains("`limits.state_writes`"),
+        "{answers:?}"
+    );
+    assert!(plugin.linked.counts().state_writes_refused > 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use picket_sandbox::{
     CallError, Kind, Label, MatchOp, ReadError, RuleResult, Selection, Selector, SeriesError, SeriesReader,
-    Verdict,
+    Verdict, keys,
 };
 
 use crate::harness::{Bytes, Plugin, component, mode};
@@ -52,7 +52,7 @@ fn a_scanner_that_reads_for_ever_ends_at_the_deadline() {
     let plugin = Plugin::new("scanning").limits(|limits| limits.call_deadline = deadline);
     let mut instance = plugin.configured(&mode("again"));
     let error = instance.scan(Bytes::object("x")).unwrap_err();
-    assert_eq!(error, CallError::Deadline { limit: deadline });
+    assert_eq!(error, CallError::Deadline { limit: deadline, key: keys::CALL_DEADLINE });
 }
 
 const PACK: &str = "PACK\na.txt 3\nabcb/c.bin 0\nd 2\nde";

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use picket_sandbox::{CallError, Compiler, ConfigureError, Engine, EngineConfig, Grants, Instance, Limits};
+use picket_sandbox::{
+    CallError, Compiler, ConfigureError, Engine, EngineConfig, Grants, Instance, Limits, keys,
+};
 
 use crate::harness::{self, Plugin, analyze, component, mode};
 
@@ -36,12 +38,18 @@ fn failure(config: &str, change: impl FnOnce(&mut Limits)) -> CallError {
 
 #[test]
 fn an_endless_loop_ends_at_the_deadline() {
-    assert_eq!(failure(&mode("loop"), quick), CallError::Deadline { limit: DEADLINE });
+    assert_eq!(
+        failure(&mode("loop"), quick),
+        CallError::Deadline { limit: DEADLINE, key: keys::CALL_DEADLINE }
+    );
 }
 
 #[test]
 fn endless_host_calls_end_at_the_deadline() {
-    assert_eq!(failure(&mode("host-calls"), quick), CallError::Deadline { limit: DEADLINE });
+    assert_eq!(
+        failure(&mode("host-calls"), quick),
+        CallError::Deadline { limit: DEADLINE, key: keys::CALL_DEADLINE }
+    );
 }
 
 #[test]
@@ -62,7 +70,8 @@ fn every_function_has_a_deadline() {
         })
     };
     for place in ["configure", "snapshot", "restore", "plugin-version"] {
-        assert_eq!(call(place), CallError::Deadline { limit: DEADLINE }, "{place}");
+        let key = if place == "plugin-version" { keys::CALL_DEADLINE } else { keys::CONFIGURE_DEADLINE };
+        assert_eq!(call(place), CallError::Deadline { limit: DEADLINE, key }, "{place}");
     }
 }
 
@@ -70,7 +79,7 @@ fn every_function_has_a_deadline() {
 fn a_start_function_has_a_deadline() {
     let plugin = Plugin::granted(&component("endless-start"), &Grants::default()).limits(quick);
     let error = contained(|| plugin.linked.instantiate(&plugin.services, &plugin.limits).err().unwrap());
-    assert_eq!(error, CallError::Deadline { limit: DEADLINE });
+    assert_eq!(error, CallError::Deadline { limit: DEADLINE, key: keys::CONFIGURE_DEADLINE });
 }
 
 #[test]
@@ -105,7 +114,10 @@ fn many_tables_count_together() {
 fn too_many_instances_are_refused() {
     let plugin = Plugin::new("hostile").limits(|limits| limits.instances = 1);
     let error = plugin.linked.instantiate(&plugin.services, &plugin.limits).err().unwrap();
-    assert!(matches!(&error, CallError::Parts { what } if what.contains("instance")), "{error:?}");
+    assert!(
+        matches!(&error, CallError::Parts { what, key: Some(keys::INSTANCES) } if what.contains("instance")),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -140,7 +152,7 @@ fn a_huge_result_is_refused() {
     // Within what the host takes at once, and above it.
     for count in [1 << 20, 20 << 20] {
         let config = format!(r#"{{"mode": "large", "count": "{count}"}}"#);
-        assert_eq!(failure(&config, |_| ()), CallError::Output { limit: 1 << 20 });
+        assert_eq!(failure(&config, |_| ()), CallError::Output { limit: 1 << 20, key: keys::OUTPUT });
     }
 }
 
@@ -150,7 +162,7 @@ fn too_many_findings_are_refused() {
     assert_eq!(failure(config, |_| ()), CallError::Findings { found: 1001, limit: 1000 });
     // A million do not even cross.
     let config = r#"{"mode": "findings", "count": "300000"}"#;
-    assert_eq!(failure(config, |_| ()), CallError::Output { limit: 1 << 20 });
+    assert_eq!(failure(config, |_| ()), CallError::Output { limit: 1 << 20, key: keys::OUTPUT });
 }
 
 #[test]
@@ -159,7 +171,7 @@ fn a_snapshot_is_bounded() {
     let mut instance = plugin.configured(r#"{"snapshot": "1000"}"#);
     assert_eq!(instance.snapshot().unwrap().len(), 1000);
     let mut instance = plugin.configured(r#"{"snapshot": "1001"}"#);
-    assert_eq!(instance.snapshot().unwrap_err(), CallError::Output { limit: 1000 });
+    assert_eq!(instance.snapshot().unwrap_err(), CallError::Output { limit: 1000, key: keys::SNAPSHOT });
 }
 
 #[test]
