@@ -188,7 +188,7 @@ impl Daemon {
         self.reloads.reloaded(outcome.is_ok());
         self.shown.reloaded(outcome);
         if let Err(reason) = outcome {
-            tracing::error!(%reason, "What was loaded is not active; what served before serves on.");
+            tracing::error!(%reason, "Not all that is wanted serves; in its place serves what served before.");
         }
     }
 
