@@ -9,25 +9,25 @@ use std::path::Path;
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub(super) struct Mount {
     /// What is mounted: a device, or any word for those without one.
-    pub device: String,
+    pub(super) device: String,
     /// Where.
     point: Vec<u8>,
     /// The type of the file system.
-    pub kind: String,
+    pub(super) kind: String,
 }
 
 impl Mount {
     /// Where it is mounted.
-    pub fn point(&self) -> &Path {
+    pub(super) fn point(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.point))
     }
 }
 
 /// All mounts, in the order of the table; what comes later hides what was in its place. Lines with fewer
 /// than three fields are left out.
-pub fn parse(table: &[u8]) -> Vec<Mount> {
+pub(super) fn parse(table: &[u8]) -> Vec<Mount> {
     table.split(|byte| *byte == b'\n').filter_map(mount).collect()
 }
 
