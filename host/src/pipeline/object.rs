@@ -26,7 +26,6 @@ impl FileObject {
 
     /// Whether the file was another than the one whose digest was taken, at any read or check so far. What
     /// a scan of it came to is about no content in particular.
-    #[cfg_attr(not(test), allow(dead_code, reason = "asked when a scan is over"))]
     pub(crate) fn changed(&self) -> bool {
         self.changed.load(Ordering::Relaxed)
     }
@@ -89,7 +88,8 @@ mod tests {
         let (size, media_type) = (stat.size, "text/plain".into());
         let info = ScanInfo { size, modified: 0, mode: 0, uid: 0, gid: 0, sha256, media_type };
         let (source, path) = ("s".into(), path.to_owned());
-        FileObject::new(Arc::new(ScanTarget { source, path, file, key: sha256, stat, info }))
+        let spooled = None;
+        FileObject::new(Arc::new(ScanTarget { source, path, file, key: sha256, stat, info, spooled }))
     }
 
     fn set_modified(path: &Path, time: SystemTime) {

@@ -96,7 +96,7 @@ fn files_that_are_no_components_are_named() {
     );
     let mut cut = bytes(guest("ledger_two"));
     cut.truncate(cut.len() / 2);
-    component("a truncated component", cut, &["plugins/bad.wasm", "damaged"]);
+    component("a truncated component", cut, &["plugins/bad.wasm", "cut off after"]);
     let mut damaged = bytes(guest("ledger_two"));
     let middle = damaged.len() / 2;
     damaged[middle..middle + 64].fill(0xff);

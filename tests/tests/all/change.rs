@@ -6,19 +6,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use crate::ledger::LEDGER;
 use picket_tests::{Node, findings, guest, until};
 use serde_json::Value;
-
-const LEDGER: &str = r#"
-[sources.numbers]
-kind = "file"
-include = ["{dir}/logs/*.log"]
-start = "beginning"
-
-[plugins.ledger]
-sources = ["numbers"]
-grants.state = "1MiB"
-"#;
 
 /// Two plugins that read the same.
 const TWO: &str = r#"

@@ -2,18 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::ledger::{LEDGER, number};
 use picket_tests::{Node, count, findings, guest, report, until};
-
-const LEDGER: &str = r#"
-[sources.numbers]
-kind = "file"
-include = ["{dir}/logs/*.log"]
-start = "beginning"
-
-[plugins.ledger]
-sources = ["numbers"]
-grants.state = "1MiB"
-"#;
 
 #[test]
 fn after_kill_9_each_record_has_its_result_once_and_the_state_agrees() {
@@ -37,29 +27,21 @@ fn after_kill_9_each_record_has_its_result_once_and_the_state_agrees() {
     }
     node.start();
     let last = |rows: &[serde_json::Value]| {
-        findings(rows, "batch").iter().map(|batch| attribute(batch, "last")).max().unwrap_or(0)
+        findings(rows, "batch").iter().map(|batch| number(batch, "last")).max().unwrap_or(0)
     };
     until("all records are processed", || (last(&node.rows()) == written).then_some(()));
     let mut times: BTreeMap<u64, u64> = BTreeMap::new();
     let rows = node.rows();
     let batches = findings(&rows, "batch");
     for batch in &batches {
-        for record in attribute(batch, "first")..=attribute(batch, "last") {
+        for record in number(batch, "first")..=number(batch, "last") {
             *times.entry(record).or_default() += 1;
         }
     }
     assert_eq!(times.len() as u64, written, "records without a result");
     let repeated: Vec<_> = times.iter().filter(|(_, times)| **times != 1).take(5).collect();
     assert!(repeated.is_empty(), "records with several results: {repeated:?}");
-    assert_eq!(
-        attribute(batches.last().unwrap(), "in_state"),
-        written,
-        "the state disagrees with the records"
-    );
+    assert_eq!(number(batches.last().unwrap(), "in_state"), written, "the state disagrees with the records");
     report("kill -9 while records flow", &[("kills", kills.to_string()), ("records", written.to_string())]);
     assert!(node.stop().success());
-}
-
-fn attribute(finding: &serde_json::Value, name: &str) -> u64 {
-    finding["attributes"][name].as_str().and_then(|text| text.parse().ok()).unwrap()
 }

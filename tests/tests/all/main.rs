@@ -8,5 +8,6 @@ mod change;
 mod containers;
 mod crash;
 mod hostile;
+mod ledger;
 mod reload;
 mod samples;

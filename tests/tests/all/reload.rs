@@ -2,41 +2,8 @@
 
 use std::fs;
 
+use crate::ledger::{LEDGER, check_accounts, done};
 use picket_tests::{Node, count, findings, guest, report, until};
-use serde_json::Value;
-
-const LEDGER: &str = r#"
-[sources.numbers]
-kind = "file"
-include = ["{dir}/logs/*.log"]
-start = "beginning"
-
-[plugins.ledger]
-sources = ["numbers"]
-grants.state = "1MiB"
-"#;
-
-fn number(finding: &Value, name: &str) -> u64 {
-    finding["attributes"][name].as_str().and_then(|text| text.parse().ok()).unwrap()
-}
-
-/// Checks that the batches partition the numbers from 1 to `last`: each processed once, in order.
-fn check_accounts(rows: &[Value], last: u64) {
-    let mut expected = 1;
-    let mut sum = 0;
-    for batch in findings(rows, "batch") {
-        assert_eq!(number(&batch, "first"), expected, "a record is missing or came twice: {batch}");
-        expected = number(&batch, "last") + 1;
-        sum += number(&batch, "count");
-        assert_eq!(number(&batch, "in_memory"), sum, "the plugin's memory was not carried over: {batch}");
-        assert_eq!(number(&batch, "in_state"), sum, "the plugin's state disagrees: {batch}");
-    }
-    assert_eq!(expected, last + 1);
-}
-
-fn done(rows: &[Value]) -> u64 {
-    findings(rows, "batch").last().map_or(0, |batch| number(batch, "last"))
-}
 
 #[test]
 fn a_plugin_is_replaced_under_load_and_every_record_is_processed_once() {

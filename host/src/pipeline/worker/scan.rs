@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 impl Worker {
     /// Scans a file; a failed scan is tried once more on a fresh instance. The verdict is committed
-    /// before the ticket is finished; without a commit the source brings the file again.
+    /// before the ticket is finished; without a commit, or when the file changed meanwhile, the source brings
+    /// it again.
     pub(super) fn scan(&mut self, job: ScanJob) {
         let mut outcome = self.try_scan(&job.target);
         if let Err(error) = &outcome {
@@ -22,7 +23,8 @@ impl Worker {
             outcome = self.try_scan(&job.target);
         }
         let reason = match outcome {
-            Ok(output) => {
+            Ok(None) => return,
+            Ok(Some(output)) => {
                 self.proven();
                 self.meter.scanned();
                 self.take_scan_report(&job.target, output);
@@ -47,9 +49,14 @@ impl Worker {
         }
     }
 
-    fn try_scan(&mut self, target: &Arc<ScanTarget>) -> Result<Output<ScanReport>, Failure> {
+    /// None when the file changed: what a scan of it came to is about no content in particular.
+    fn try_scan(&mut self, target: &Arc<ScanTarget>) -> Result<Option<Output<ScanReport>>, Failure> {
         let object = Arc::new(FileObject::new(target.clone()));
-        self.call(0, |instance| instance.scan(object))
+        let outcome = self.call(0, |instance| instance.scan(object.clone()));
+        if object.changed() || !object.still_same() {
+            return Ok(None);
+        }
+        outcome.map(Some)
     }
 
     fn take_scan_report(&mut self, target: &ScanTarget, output: Output<ScanReport>) {

@@ -45,6 +45,8 @@ enum Broken {
     Call(CallError),
     /// The agent could not serve the plugin, for this reason.
     Stalled(String),
+    /// The file changed while it was read.
+    Changed,
     /// There is no room for a member now.
     Spool(SpoolError),
     /// The plugin is to be stopped or exchanged, which need not wait for a large container.
@@ -114,7 +116,7 @@ impl Worker {
                 self.stalled(&reason.clone());
                 return container.fail();
             }
-            Some(Broken::Interrupted) => return container.fail(),
+            Some(Broken::Interrupted | Broken::Changed) => return container.fail(),
             Some(Broken::Call(error)) => self.discard(error),
             None => self.proven(),
         }
@@ -154,10 +156,14 @@ impl Worker {
             interrupted: Box::new(self.lane.control_waits()),
         };
         let mut pulled = Pulled::default();
-        match self.open(target, &attempt, &mut pulled) {
+        let object = Arc::new(FileObject::new(target.clone()));
+        match self.open(object.clone(), target.depth(), &attempt, &mut pulled) {
             Ok(()) => {}
             Err(End::Bound(bound)) => pulled.bound = Some(bound),
             Err(End::Broken(broken)) => pulled.broken = Some(broken),
+        }
+        if object.changed() || !object.still_same() {
+            pulled.broken = Some(Broken::Changed);
         }
         self.meter.called(attempt.started.elapsed(), 0);
         self.touched = true;
@@ -166,17 +172,18 @@ impl Worker {
 
     fn open(
         &mut self,
-        target: &Arc<ScanTarget>,
+        object: Arc<FileObject>,
+        depth: u32,
         attempt: &Attempt<'_>,
         pulled: &mut Pulled,
     ) -> Result<(), End> {
         let stalled = |error: InstanceError| End::Broken(Broken::Stalled(error.to_string()));
         let instance = self.instance().map_err(stalled)?;
-        let Some(unpacking) = instance.unpack(Arc::new(FileObject::new(target.clone())))? else {
+        let Some(unpacking) = instance.unpack(object)? else {
             return Ok(());
         };
         pulled.opened = true;
-        if target.depth() >= MAX_DEPTH {
+        if depth >= MAX_DEPTH {
             return Err(Bound::Depth.into());
         }
         attempt.pull(unpacking, pulled)
