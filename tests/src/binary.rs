@@ -91,8 +91,13 @@ fn cargo(args: &[&str]) {
 }
 
 /// The target folder that this test was built in.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let executable = std::env::current_exe().expect("a process knows its executable");
     let debug = executable.ancestors().find(|path| path.ends_with("debug") || path.ends_with("release"));
     debug.and_then(Path::parent).expect("tests run below the target folder").to_owned()
+}
+
+/// Compiled components are shared by all nodes of a test run.
+pub(crate) fn cache() -> PathBuf {
+    std::env::temp_dir().join(format!("picket-test-cache-{}", rustix::process::geteuid().as_raw()))
 }

@@ -5,16 +5,20 @@
 //! one. No scenario stands here; they are in `tests/all`.
 #![forbid(unsafe_code)]
 
+mod author;
 mod binary;
 mod http;
 mod node;
+mod ran;
 mod rows;
 mod soak;
 mod wait;
 
+pub use author::Project;
 pub use binary::{guest, hostile, picket, plugin, sample};
 pub use http::Response;
-pub use node::{Node, NodeBuilder, Ran, run};
+pub use node::{Node, NodeBuilder, run};
+pub use ran::Ran;
 pub use rows::{Rows, findings, of_kind};
 pub use soak::{count, report};
 pub use wait::{HOPELESS, until};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Response};
+use crate::ran::Ran;
 use crate::wait::until;
 use crate::{binary, rows};
 
@@ -24,39 +25,11 @@ pub struct Node {
     child: Option<Child>,
 }
 
-/// What a run of the program came to.
-#[derive(Debug)]
-pub struct Ran {
-    /// Its exit code; none when a signal ended it.
-    pub code: Option<i32>,
-    /// What it printed as its result.
-    pub stdout: String,
-    /// What it said to the person.
-    pub stderr: String,
-}
-
 /// Runs the program once, without an agent and without a configuration, over some paths.
 pub fn run(words: &[&str], paths: &[PathBuf]) -> Ran {
     let mut command = Command::new(binary::picket());
     command.args(words).arg("--plugin-dir").arg(binary::plugin_folder()).args(paths);
-    ran(&mut command)
-}
-
-fn ran(command: &mut Command) -> Ran {
-    let output =
-        command.env("XDG_CACHE_HOME", cache()).stdin(Stdio::null()).output().expect("the program starts");
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-impl Ran {
-    /// The result as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
-    }
+    Ran::of(&mut command)
 }
 
 impl Node {
@@ -97,7 +70,7 @@ impl Node {
         let child = Command::new(binary::picket())
             .args(["run", "--config"])
             .arg(self.path("picket.toml"))
-            .env("XDG_CACHE_HOME", cache())
+            .env("XDG_CACHE_HOME", binary::cache())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
@@ -144,7 +117,7 @@ impl Node {
         let mut words = line.split_whitespace();
         let mut command = Command::new(binary::picket());
         command.args(words.next()).arg("--config").arg(self.path("picket.toml")).args(words);
-        ran(&mut command)
+        Ran::of(&mut command)
     }
 
     /// The agent's process id.
@@ -289,9 +262,4 @@ fn install(folder: &Path, component: &Path, name: &str) {
 fn append(path: &Path, bytes: &[u8]) {
     let mut file: File = OpenOptions::new().create(true).append(true).open(path).expect("the file opens");
     file.write_all(bytes).expect("the file can be written");
-}
-
-/// Compiled components are shared by all nodes of a test run.
-fn cache() -> PathBuf {
-    std::env::temp_dir().join(format!("picket-test-cache-{}", rustix::process::geteuid().as_raw()))
 }

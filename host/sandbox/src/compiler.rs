@@ -76,7 +76,7 @@ pub enum CompileError {
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// The file is too large to be looked at.
-    #[error("the component has {bytes} bytes, {limit} are allowed")]
+    #[error("the component has {bytes} bytes, {limit} are allowed (`compile.component`)")]
     TooLarge {
         /// Its size.
         bytes: u64,
@@ -90,13 +90,13 @@ pub enum CompileError {
         what: String,
     },
     /// The compilation took too long.
-    #[error("compiling the component took longer than {limit:?}")]
+    #[error("compiling the component took longer than {limit:?} (`compile.time`)")]
     Time {
         /// What was allowed.
         limit: Duration,
     },
     /// The compilation needed too much memory.
-    #[error("compiling the component took more than {limit} bytes of memory")]
+    #[error("compiling the component took more than {limit} bytes of memory (`compile.memory`)")]
     Memory {
         /// What was allowed.
         limit: u64,

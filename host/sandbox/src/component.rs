@@ -164,6 +164,7 @@ pub struct Component {
     digest: [u8; 32],
     kinds: Arc<[Kind]>,
     imports: Arc<[Import]>,
+    exports: Arc<[String]>,
 }
 
 impl Component {
@@ -177,7 +178,8 @@ impl Component {
         let exports = || component_type.exports(engine.inner()).map(|(name, export)| (name, export.ty));
         let kinds = kinds(exports())?;
         let imports = component_type.imports(engine.inner()).map(|(name, _)| import(name)).collect();
-        Ok(Self { code, digest, kinds, imports, engine })
+        let exports = exports().map(|(name, _)| text::message(name, SHOWN_NAME)).collect();
+        Ok(Self { code, digest, kinds, imports, exports, engine })
     }
 
     /// SHA-256 of the component's bytes.
@@ -193,6 +195,11 @@ impl Component {
     /// What it imports: what it asks for, and what of WASI came with it.
     pub fn imports(&self) -> &[Import] {
         &self.imports
+    }
+
+    /// Names of what it exports, with their versions: its kinds, `lifecycle`, and whatever else.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
     }
 
     /// Checks the imports against the grants and links what is granted. `plugin` is the name in the

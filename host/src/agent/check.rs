@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use picket_journal::RealFs;
+use picket_journal::{JournalError, RealFs};
 use prometheus::Registry;
 use rustix::fs::Access;
 
@@ -16,7 +16,7 @@ use super::daemon::{brings, place, wanted};
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Rejection, StageError};
-use crate::state::State;
+use crate::state::{State, StateError};
 
 /// What a look at the machine came to.
 #[derive(Debug, Default)]
@@ -79,6 +79,15 @@ fn data_folder(checked: &Checked) -> Vec<Problem> {
     let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
     let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
     messages.into_iter().flatten().map(problem).collect()
+}
+
+/// Why the agent did not start, if it is that the data folder is not for it.
+pub fn data_problem(checked: &Checked, error: &anyhow::Error) -> Option<Problem> {
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<StateError>());
+    let journal = error.chain().find_map(|cause| cause.downcast_ref::<JournalError>());
+    let not_ours = matches!(state, Some(StateError::Held { .. } | StateError::NewerVersion { .. }))
+        || matches!(journal, Some(JournalError::Held { .. } | JournalError::NewerVersion { .. }));
+    not_ours.then(|| checked.problem_at("data_dir", Code::Data, format!("{error:#}")))
 }
 
 /// Whether a folder can be written to, or made. The error comes with the path that stands in the way.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::config::{Checked, Options};
 use crate::{api, telemetry};
 
-pub use check::{Found, check};
+pub use check::{Found, check, data_problem};
 pub use series::StoreReader;
 
 /// The hidden verb that compiles one component in a child process.

@@ -17,6 +17,7 @@ use crate::archive::Query;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
 use crate::model::{Severity, now_nanos};
+use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::state::State;
 
@@ -29,6 +30,7 @@ pub(super) struct Shown {
     alerts: ActiveAlerts,
     workers: WorkerMetrics,
     tail: Tail,
+    health: Health,
     parts: Arc<Mutex<Option<Parts>>>,
     facts: Mutex<Facts>,
 }
@@ -60,6 +62,7 @@ impl Shown {
             alerts: core.active_alerts.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
+            health: core.committer.health(),
             parts,
             facts: Mutex::new(facts),
         };
@@ -187,6 +190,9 @@ impl View for AgentView {
             return Err("the agent is starting".to_owned());
         }
         drop(facts);
+        if let Some(trouble) = self.shown.health.trouble() {
+            return Err(format!("results cannot be committed: {trouble}"));
+        }
         self.shown.state.check_room().map_err(|error| error.to_string())
     }
 
@@ -219,7 +225,7 @@ impl View for AgentView {
             journal: dto::JournalStatus {
                 bytes: shown.tail.bytes_after(shown.tail.first()),
                 end: shown.tail.durable_end().to_string(),
-                error: None,
+                error: shown.health.trouble(),
             },
             series: dto::SeriesStatus { series: size.series as u64, samples: size.samples },
             memory: dto::MemoryStatus {

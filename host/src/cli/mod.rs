@@ -20,12 +20,14 @@ mod report;
 mod run;
 mod scan;
 mod status;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use exit::Failure;
 use global::Global;
@@ -69,7 +71,8 @@ enum Verb {
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::read(&words) {
         Ok(cli) => cli,
         Err(error) => {
             // When even that cannot be written there is nobody to tell.
@@ -81,6 +84,16 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
+    /// Reads a command line; the first word is the program.
+    fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words).map_err(|error| {
+            let mut root = Self::command();
+            // Hands the flags of all verbs down to each of them.
+            root.build();
+            suggest::complete(error, &root, words)
+        })
+    }
+
     fn run(self) -> ExitCode {
         let global = self.global;
         let done = match self.verb {

@@ -2,6 +2,7 @@
 //! files and plugins of this run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -22,11 +23,14 @@ pub(super) struct PluginChoice {
     /// Use only these plugins: names in the configuration, or component files (`.wasm`).
     #[arg(long = "plugin", value_name = "NAME|FILE")]
     only: Vec<String>,
-    /// Where components are looked for. [default: $PICKET_PLUGIN_DIR, else beside the program, else
-    /// /usr/lib/picket/plugins]
+    /// Where components are looked for, and nowhere else. [default: $PICKET_PLUGIN_DIR, else
+    /// /etc/picket/plugins, then beside the program, then /usr/lib/picket/plugins]
     #[arg(long, value_name = "FOLDER")]
     plugin_dir: Option<PathBuf>,
 }
+
+/// The variable that names the folder of plugins.
+const FOLDER_VARIABLE: &str = "PICKET_PLUGIN_DIR";
 
 /// The source for files that no pattern of the configuration matches.
 const OTHER: &str = "given-files";
@@ -42,6 +46,8 @@ pub(super) struct OneShot {
     pub(super) files: BTreeMap<String, Vec<PathBuf>>,
     /// Nobody named a configuration.
     is_built_in: bool,
+    /// Somebody named the folder of plugins.
+    is_folder_named: bool,
     /// Plugins that were named by their file: they get everything.
     by_file: BTreeSet<String>,
 }
@@ -56,14 +62,22 @@ impl OneShot {
             options.flags.push(Flag { key: "plugin_dir".into(), value, name: "--plugin-dir" });
         }
         let is_built_in = global.config.is_none();
+        let of_environment = |(name, _): &(OsString, OsString)| name == FOLDER_VARIABLE;
+        let is_folder_named = choice.plugin_dir.is_some() || options.environment.iter().any(of_environment);
         let mut checked = match is_built_in {
             true => built_in(options)?,
             false => config::load(&options)?,
         };
         checked.data_dir = folder.path().join("data");
         checked.forwarders.clear();
-        let mut one_shot =
-            Self { checked, folder, files: BTreeMap::new(), is_built_in, by_file: BTreeSet::new() };
+        let mut one_shot = Self {
+            checked,
+            folder,
+            files: BTreeMap::new(),
+            is_built_in,
+            is_folder_named,
+            by_file: BTreeSet::new(),
+        };
         one_shot.choose(&choice.only)?;
         Ok(one_shot)
     }
@@ -164,10 +178,16 @@ impl OneShot {
             true if missing.is_empty() => bail!(
                 "no plugin of the configuration reads such files; add one, or name a component with --plugin"
             ),
+            true if self.is_folder_named => bail!(
+                "the folder of plugins {} holds none of the plugins {}; name another folder with --plugin-dir (or {FOLDER_VARIABLE}), or a component's file with --plugin",
+                self.checked.plugin_dir.display(),
+                missing.join(", "),
+            ),
             true => bail!(
-                "the plugins {} are not in {}, and not beside the program; build them with `cargo xtask demo`, or say where they are with --plugin-dir",
+                "the plugins {} are not in {}, not beside the program and not in {}; build them with `cargo xtask build-plugins`, or say where they are with --plugin-dir",
                 missing.join(", "),
                 self.checked.plugin_dir.display(),
+                config::paths::SYSTEM_PLUGINS,
             ),
         }
     }
@@ -175,7 +195,7 @@ impl OneShot {
 
 fn built_in(options: Options) -> Result<Checked, Failure> {
     // Variables for an agent's sources or plugins mean nothing here.
-    let of_folder = |(name, _): &(std::ffi::OsString, std::ffi::OsString)| name == "PICKET_PLUGIN_DIR";
+    let of_folder = |(name, _): &(OsString, OsString)| name == FOLDER_VARIABLE;
     let environment = options.environment.into_iter().filter(of_folder).collect();
     let options = Options { environment, ..options };
     Ok(config::load_text("built-in configuration", include_str!("oneshot.toml"), &options)?)

@@ -15,8 +15,9 @@ fn the_definition_is_consistent() {
 
 /// What is wrong with a line, or nothing.
 fn error(line: &str) -> Option<(i32, String)> {
-    let words = std::iter::once("picket").chain(line.split_whitespace()).map(OsString::from);
-    Cli::try_parse_from(words).err().map(|error| (error.exit_code(), error.to_string()))
+    let words: Vec<OsString> =
+        std::iter::once("picket").chain(line.split_whitespace()).map(OsString::from).collect();
+    Cli::read(&words).err().map(|error| (error.exit_code(), error.to_string()))
 }
 
 #[test]
@@ -31,6 +32,9 @@ fn good_lines_are_taken() {
         "alerts --output json",
         "plugin build --debug folder",
         "plugin build",
+        "plugin new --kind alert-rule my-rule --path /srv/x --sdk /srv/picket --dry-run",
+        "plugin test my-rule --component-only --cases more.toml",
+        "plugin test my.wasm --input access.log --plugin-config my.toml --assets rules",
     ] {
         assert_eq!(error(line), None, "{line}");
     }
@@ -41,6 +45,8 @@ fn bad_lines_end_with_2_and_say_what_is_possible() {
     for (line, says) in [
         ("", "Usage"),
         ("rnu", "'run'"),
+        ("plugin biuld", "'build'"),
+        ("plugin build --debgu", "'--debug'"),
         ("run --colour", "'--no-color'"),
         ("scan", "<PATH>"),
         ("findings --severity bad", "critical"),
@@ -48,6 +54,9 @@ fn bad_lines_end_with_2_and_say_what_is_possible() {
         ("findings --limit 0", "1..=10000"),
         ("check --output xml", "text, json"),
         ("scan x --fail-on clean", "suspicious, malicious"),
+        ("plugin new x", "--kind"),
+        ("plugin new x --kind analyser", "analyzer"),
+        ("plugin test x --input a --cases b", "cannot be used with"),
     ] {
         let (code, message) = error(line).unwrap();
         assert_eq!(code, 2, "{line}");

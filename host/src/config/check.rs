@@ -187,15 +187,15 @@ impl Check<'_> {
         self.range(&key("handles"), limits.handles, [1, 1_000_000]);
         self.range(&key("call_deadline"), limits.call_deadline, millis(10, 600_000));
         self.range(&key("configure_deadline"), limits.configure_deadline, millis(10, 600_000));
-        self.range(&key("output"), limits.output, bytes(KIB, GIB));
-        self.range(&key("findings"), limits.findings, [1, 1_000_000]);
+        // What one call returns and writes has to fit one commit: see `MAX_ROUND_BYTES`.
+        self.range(&key("output"), limits.output, bytes(KIB, 4 * MIB));
+        self.range(&key("findings"), limits.findings, [1, 8_000]);
         self.range(&key("log_rate"), limits.log_rate, [0, 1_000_000]);
         self.range(&key("log_burst"), limits.log_burst, [0, 1_000_000]);
         self.range(&key("label_sets"), limits.label_sets, [1, 1_000_000]);
-        // What one call writes has to fit a record of the journal, which is at most 16 MiB.
-        self.range(&key("state_writes"), limits.state_writes, bytes(KIB, 12 * MIB));
+        self.range(&key("state_writes"), limits.state_writes, bytes(KIB, 4 * MIB));
         self.range(&key("series_samples"), limits.series_samples, [1, 100_000_000]);
-        self.range(&key("snapshot"), limits.snapshot, bytes(0, GIB));
+        self.range(&key("snapshot"), limits.snapshot, bytes(0, 16 * MIB));
         self.range(&key("snapshot_interval"), limits.snapshot_interval, millis(100, DAY * 1000));
         self.range(&key("alerts"), limits.alerts, [1, 1_000_000]);
         self.range(&key("queue"), limits.queue, bytes(MIB, 16 * GIB));

@@ -102,7 +102,12 @@ pub(super) fn check(
 ) -> Option<Checked> {
     let mut check = check::Check { tree: &tree, files, problems };
     check.sections(&raw);
-    let first_party = paths::first_party_plugins(options.executable.as_deref());
+    // A folder that somebody named is the only one: what is taken out of it must not come back from
+    // another place.
+    let first_party = match &raw.plugin_dir {
+        Some(_) => None,
+        None => paths::first_party_plugins(options.executable.as_deref()),
+    };
     let data_dir = raw.data_dir.as_ref().map_or_else(paths::data_dir, |dir| check.absolute(dir, "data_dir"));
     let plugin_dir = raw
         .plugin_dir

@@ -23,7 +23,7 @@ use crate::{archive, forwarders};
 pub struct Raw {
     /// Where the agent keeps what it must remember. Only the agent and root may write there.
     pub data_dir: Option<PathBuf>,
-    /// Where components and assets are looked for.
+    /// Where components and assets are looked for, and nowhere else.
     pub plugin_dir: Option<PathBuf>,
     /// `[agent]`
     pub agent: AgentConfig,

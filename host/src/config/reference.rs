@@ -58,7 +58,7 @@ const TOP: [(&str, &str, &str); 2] = [
     (
         "plugin_dir",
         "`/etc/picket/plugins`, then beside the program, then `/usr/lib/picket/plugins`",
-        "Where components and assets are looked for. Only root and the agent's user may be able to write there.",
+        "Where components and assets are looked for; a folder that is named here is the only one. Only root and the agent's user may be able to write there.",
     ),
 ];
 

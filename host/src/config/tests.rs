@@ -32,6 +32,23 @@ fn options(folder: &Path) -> Options {
 }
 
 #[test]
+fn a_folder_of_plugins_that_is_named_is_the_only_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let beside = folder.path().join("plugins");
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::write(beside.join("web.wasm"), "").unwrap();
+    let mut options = options(folder.path());
+    options.executable = Some(folder.path().join("picket"));
+    let component = |text: &str| {
+        let checked = load_text("picket.toml", text, &options).unwrap();
+        checked.plugins["web"].component.clone()
+    };
+    assert_eq!(component("[plugins.web]\n"), beside.canonicalize().unwrap().join("web.wasm"));
+    let named = component("plugin_dir = \"/nowhere\"\n[plugins.web]\n");
+    assert_eq!(named, Path::new("/nowhere/web.wasm"));
+}
+
+#[test]
 fn errors_are_shown_as_expected() {
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(DATA).unwrap().map(|entry| entry.unwrap().path()).collect();

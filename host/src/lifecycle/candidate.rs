@@ -150,7 +150,8 @@ fn configure_rejection(error: InstanceError, staged: &Staged, locate: Locate<'_>
     Rejection::Configure { place: place.unwrap_or_default(), source }
 }
 
-fn grants(config: &GrantsConfig) -> Grants {
+/// What a section grants, in the words of the sandbox.
+pub(crate) fn grants(config: &GrantsConfig) -> Grants {
     let series = match &config.series {
         SeriesGrant::Nothing => picket_sandbox::SeriesGrant::None,
         SeriesGrant::All => picket_sandbox::SeriesGrant::All,
@@ -175,8 +176,8 @@ fn selector(selector: &Selector) -> picket_sandbox::Selector {
     selector.0.iter().map(matcher).collect()
 }
 
-/// The section's bounds in the sandbox's terms.
-fn limits(config: &LimitsConfig) -> Limits {
+/// What a section allows. Bounds that it does not set keep the sandbox's defaults.
+pub(crate) fn limits(config: &LimitsConfig) -> Limits {
     Limits {
         memory: config.memory.0,
         table_elements: u64::from(config.table_elements),

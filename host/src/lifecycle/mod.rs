@@ -24,6 +24,7 @@ mod status;
 pub mod watch;
 
 pub use candidate::{Brings, Rejection};
+pub(crate) use candidate::{grants, limits};
 pub use metrics::Metrics;
 pub use staged::{StageError, Staged};
 pub use status::{Active, Blame, PluginState, PluginStatus, Rejected, Statuses};

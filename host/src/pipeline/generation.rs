@@ -41,15 +41,6 @@ pub enum InstanceError {
     Snapshot(String),
 }
 
-impl From<InstanceError> for CallError {
-    fn from(error: InstanceError) -> Self {
-        match error {
-            InstanceError::Instantiate(error) | InstanceError::Restore(error) => error,
-            InstanceError::Configure(_) | InstanceError::Snapshot(_) => CallError::Guest(error.to_string()),
-        }
-    }
-}
-
 /// A generation that can serve.
 pub struct Generation {
     /// Plugin and digest.

@@ -26,6 +26,10 @@ pub struct Delivery {
     pub passed_over: u64,
 }
 
+/// The interest of a plugin whose generation may still give way to the former one: it is handed every block,
+/// so that whichever serves in the end can choose.
+pub const UNSETTLED: u64 = 0;
+
 /// The lane's other end is gone: the plugin was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the plugin was removed")]
@@ -42,6 +46,8 @@ struct Shared<W, C> {
     plugin: String,
     id: u64,
     bound: usize,
+    /// The interest by which the plugin wants its records chosen now; 0 for: choose nothing for it.
+    interest: AtomicU64,
     // A mutex and a condition variable instead of channels: one wait for both queues, and the bound
     // is in bytes.
     queue: Mutex<Queue<W, C>>,
@@ -91,6 +97,7 @@ pub fn lane<W, C>(plugin: impl Into<String>, bound: usize) -> (LaneSender<W, C>,
         plugin: plugin.into(),
         id: NEXT.fetch_add(1, Ordering::Relaxed),
         bound,
+        interest: AtomicU64::new(UNSETTLED),
         queue: Mutex::new(Queue { work: VecDeque::new(), control: VecDeque::new(), bytes: 0, closed: false }),
         filled: Condvar::new(),
         drained: Condvar::new(),
@@ -114,6 +121,11 @@ impl<W, C> LaneSender<W, C> {
     /// exceeded by one each.
     pub fn has_room(&self) -> bool {
         self.shared.lock().bytes < self.shared.bound
+    }
+
+    /// The interest by which the plugin wants its records chosen, or [`UNSETTLED`].
+    pub fn interest(&self) -> u64 {
+        self.shared.interest.load(Ordering::Acquire)
     }
 
     /// Bytes that wait.
@@ -171,6 +183,11 @@ impl<W, C> LaneSender<W, C> {
 }
 
 impl<W, C> LaneReceiver<W, C> {
+    /// Says by which interest records are to be chosen from now on, or [`UNSETTLED`].
+    pub fn set_interest(&self, id: u64) {
+        self.shared.interest.store(id, Ordering::Release);
+    }
+
     /// Waits for a message or for work, or until `deadline`. With `only_control`, work keeps waiting.
     pub fn next(&self, deadline: Option<Instant>, only_control: bool) -> Wake<W, C> {
         let mut queue = self.shared.lock();

@@ -13,7 +13,16 @@ use crate::model::now_nanos;
 use crate::state::State;
 
 /// Value and expiry of a written key, or none when it was deleted.
-type Pending = BTreeMap<Vec<u8>, Option<(Vec<u8>, Option<u64>)>>;
+type Written = BTreeMap<Vec<u8>, Option<(Vec<u8>, Option<u64>)>>;
+
+/// The writes of a round's earlier calls.
+#[derive(Default)]
+struct Pending {
+    written: Written,
+    /// By how much they change the bytes that the plugin uses. Kept along, since the quota is checked at
+    /// every write.
+    growth: i64,
+}
 
 /// See the module's description.
 pub struct PluginState {
@@ -21,12 +30,14 @@ pub struct PluginState {
     plugin: String,
     // Reader and writer are the same thread; the lock is never contended.
     pending: Mutex<Pending>,
+    /// Why the state failed a read, if it did since somebody asked.
+    failure: Mutex<Option<String>>,
 }
 
 impl PluginState {
     /// The view of one plugin.
     pub fn new(state: State, plugin: impl Into<String>) -> Self {
-        Self { state, plugin: plugin.into(), pending: Mutex::default() }
+        Self { state, plugin: plugin.into(), pending: Mutex::default(), failure: Mutex::default() }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -37,18 +48,39 @@ impl PluginState {
     pub fn keep(&self, writes: &[StateWrite]) {
         let mut pending = self.pending();
         for write in writes {
-            match write {
-                StateWrite::Set { key, value, expires } => {
-                    pending.insert(key.clone(), Some((value.clone(), *expires)))
-                }
-                StateWrite::Delete { key } => pending.insert(key.clone(), None),
+            let (key, value) = match write {
+                StateWrite::Set { key, value, expires } => (key, Some((value.clone(), *expires))),
+                StateWrite::Delete { key } => (key, None),
             };
+            let now = value.as_ref().map_or(0, |(value, _)| size(key, value));
+            let before = match pending.written.get(key) {
+                Some(earlier) => earlier.as_ref().map_or(0, |(value, _)| size(key, value)),
+                // A state that cannot be read refuses the commit itself a moment later.
+                None => match self.state.plugin_get(&self.plugin, key, 0) {
+                    Ok(Some(old)) => size(key, &old),
+                    Ok(None) | Err(_) => 0,
+                },
+            };
+            pending.growth += now - before;
+            pending.written.insert(key.clone(), value);
         }
+    }
+
+    /// Why the state failed a read since the last time this was asked: then what a call came to says nothing
+    /// about the plugin or its records.
+    pub fn take_failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn unavailable(&self, error: impl std::fmt::Display) -> Unavailable {
+        let reason = error.to_string();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        Unavailable(reason)
     }
 
     /// Drops the writes: they are committed, or will never be.
     pub fn forget_pending(&self) {
-        self.pending().clear();
+        *self.pending() = Pending::default();
     }
 
     /// The stored snapshot and the version that wrote it; both empty when there is none.
@@ -66,12 +98,12 @@ fn alive(expires: Option<u64>, now: u64) -> bool {
 impl StateReader for PluginState {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
         let now = now_nanos();
-        match self.pending().get(key) {
+        match self.pending().written.get(key) {
             Some(Some((value, expires))) => return Ok(alive(*expires, now).then(|| value.clone())),
             Some(None) => return Ok(None),
             None => {}
         }
-        self.state.plugin_get(&self.plugin, key, now).map_err(unavailable)
+        self.state.plugin_get(&self.plugin, key, now).map_err(|error| self.unavailable(error))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, Unavailable> {
@@ -82,9 +114,10 @@ impl StateReader for PluginState {
             let committed = self
                 .state
                 .plugin_scan(&self.plugin, prefix, after.as_deref(), limit, now)
-                .map_err(unavailable)?;
+                .map_err(|error| self.unavailable(error))?;
             let bound = committed.last().map(|(key, _)| key.clone());
-            let merged = merge(&pending, committed, prefix, after.as_deref(), bound.as_deref(), limit, now);
+            let merged =
+                merge(&pending.written, committed, prefix, after.as_deref(), bound.as_deref(), limit, now);
             // Everything committed here was deleted by the round: the next part may hold more.
             if merged.is_empty() && bound.is_some() {
                 after = bound;
@@ -95,27 +128,20 @@ impl StateReader for PluginState {
     }
 
     fn bytes_used(&self) -> u64 {
-        let now = now_nanos();
         // A state that cannot be read refuses the write itself a moment later.
-        let mut used = self.state.plugin_bytes(&self.plugin).unwrap_or(0);
-        for (key, written) in self.pending().iter() {
-            let size = |value: &[u8]| (key.len() + value.len()) as u64;
-            if let Ok(Some(old)) = self.state.plugin_get(&self.plugin, key, now) {
-                used = used.saturating_sub(size(&old));
-            }
-            used += written.as_ref().map_or(0, |(value, _)| size(value));
-        }
-        used
+        let used = self.state.plugin_bytes(&self.plugin).unwrap_or(0);
+        used.saturating_add_signed(self.pending().growth)
     }
 }
 
-fn unavailable(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable(error.to_string())
+/// What a value counts for, in bytes.
+fn size(key: &[u8], value: &[u8]) -> i64 {
+    i64::try_from(key.len() + value.len()).unwrap_or(i64::MAX)
 }
 
 /// Lays the round's writes over a part of the committed entries, up to the part's last key.
 fn merge(
-    pending: &Pending,
+    pending: &Written,
     committed: Vec<(Vec<u8>, Vec<u8>)>,
     prefix: &[u8],
     after: Option<&[u8]>,

@@ -16,9 +16,12 @@ use crate::state::Write;
 const RECORD_TEXT_BYTES: usize = 1024;
 /// The start of a record that is kept as evidence: enough to see most hostile lines whole.
 pub(crate) const EVIDENCE_BYTES: usize = 4096;
-/// What one commit may hold, well below the journal's largest record: a plugin that returns more over the
-/// pieces of one round is at fault.
-pub(crate) const MAX_ROUND_BYTES: usize = 12 << 20;
+/// With so many bytes in hand, what is finished of a round is committed before the next delivery.
+pub(crate) const FULL_ROUND_BYTES: usize = 4 << 20;
+/// What one commit may hold: together with a snapshot, which has 16 MiB at most, less than the journal's
+/// largest record. The largest that one call may return and write (the bounds of `limits`) fits beside a
+/// round that is not full.
+pub(crate) const MAX_ROUND_BYTES: usize = 14 << 20;
 
 /// Results in hand.
 #[derive(Debug, Default)]

@@ -68,6 +68,24 @@ impl Round {
         &self.deliveries
     }
 
+    /// Whether nothing has been done yet of the delivery that comes next, and one before it is finished.
+    pub(crate) fn is_between_deliveries(&self) -> bool {
+        self.todo.last().is_some_and(|piece| piece.delivery > 0 && !piece.retried)
+    }
+
+    /// Takes out the deliveries of which nothing is left to do.
+    pub(crate) fn take_finished(&mut self) -> Vec<Delivery> {
+        let finished = self.todo.last().map_or(self.deliveries.len(), |piece| piece.delivery);
+        self.todo.iter_mut().for_each(|piece| piece.delivery -= finished);
+        self.deliveries.drain(..finished).collect()
+    }
+
+    /// Puts deliveries back in front; [`restart`](Self::restart) has to follow.
+    pub(crate) fn put_back(&mut self, mut finished: Vec<Delivery>) {
+        finished.append(&mut self.deliveries);
+        self.deliveries = finished;
+    }
+
     /// The piece to call next; none when the round is done and can be committed.
     pub(crate) fn next(&self) -> Option<&Piece> {
         self.todo.last()
@@ -153,6 +171,26 @@ mod tests {
         let round = Round::new(vec![delivery(3)], |_| Vec::new());
         assert_eq!(round.next(), None);
         assert_eq!(round.deliveries().len(), 1);
+    }
+
+    #[test]
+    fn what_is_finished_can_leave_before_the_rest() {
+        let mut round = Round::new(vec![delivery(1), delivery(0), delivery(2), delivery(3)], all);
+        assert!(!round.is_between_deliveries());
+        round.succeeded();
+        assert!(round.is_between_deliveries());
+        let finished = round.take_finished();
+        assert_eq!((finished.len(), round.deliveries().len()), (2, 2));
+        assert_eq!(round.next().map(|piece| (piece.delivery, piece.records.len())), Some((0, 2)));
+        // Half of a delivery must not leave: its checkpoint stands behind all of it.
+        assert_eq!(round.failed(), Blame::Unknown);
+        assert_eq!(round.failed(), Blame::Unknown);
+        round.succeeded();
+        assert!(!round.is_between_deliveries());
+        round.put_back(finished);
+        round.restart(all);
+        assert_eq!(round.deliveries().len(), 4);
+        assert_eq!(round.next().map(|piece| (piece.delivery, piece.records.len())), Some((0, 1)));
     }
 
     proptest! {

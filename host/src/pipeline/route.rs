@@ -19,6 +19,11 @@ use crate::model::{Block, Digest, Selection};
 pub trait Deliver: Send + Sync {
     /// Unique in this process. A source that meets a new id starts from the committed checkpoint.
     fn id(&self) -> u64;
+    /// The interest by which the plugin wants its records chosen. Where a route's is another, what serves has
+    /// changed or may change back: the plugin gets the whole block and chooses itself.
+    fn interest(&self) -> u64;
+    /// Whether the plugin was removed.
+    fn is_closed(&self) -> bool;
     /// Whether there is room for more work.
     fn has_room(&self) -> bool;
     /// Queues work; never blocks.
@@ -30,6 +35,14 @@ pub trait Deliver: Send + Sync {
 impl<C: Send + 'static> Deliver for LaneSender<Work, C> {
     fn id(&self) -> u64 {
         LaneSender::id(self)
+    }
+
+    fn interest(&self) -> u64 {
+        LaneSender::interest(self)
+    }
+
+    fn is_closed(&self) -> bool {
+        LaneSender::is_closed(self)
     }
 
     fn has_room(&self) -> bool {

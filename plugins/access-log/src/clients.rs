@@ -23,6 +23,9 @@ const SAMPLED: usize = 8;
 /// Longer addresses are cut; an IPv6 address with a zone has less than this.
 const ADDRESS_BYTES: usize = 64;
 
+/// Statuses that say: not you.
+const REFUSED: [u16; 2] = [401, 403];
+
 /// How many clients a snapshot keeps: the loudest.
 const SAVED: usize = 512;
 
@@ -84,6 +87,11 @@ impl Clients {
         let count = client.estimate(second, self.window);
         let quiet = |reported| second >= reported + self.config.repeat_after.0.as_secs();
         if count < self.config.min_errors || !client.reported.is_none_or(quiet) {
+            return None;
+        }
+        let many =
+            targets(client.targets).is_none_or(|targets| targets >= f64::from(self.config.min_targets));
+        if !many && client.refused(&self.config.statuses) < self.config.min_errors {
             return None;
         }
         client.reported = Some(second);
@@ -173,6 +181,12 @@ impl Client {
         self.current.saturating_add(before as u32)
     }
 
+    /// Refused responses since the client was last quiet.
+    fn refused(&self, statuses: &[u16]) -> u32 {
+        let counted = statuses.iter().zip(self.by_status);
+        counted.filter(|(status, _)| REFUSED.contains(status)).map(|(_, count)| count).sum()
+    }
+
     fn loudness(&self, window: u64) -> u32 {
         match window.saturating_sub(self.window) {
             0 => self.current.saturating_add(self.previous),
@@ -192,16 +206,16 @@ fn finding(config: &Scan, client: &Client, count: u32) -> Finding {
     for (status, count) in config.statuses.iter().zip(client.by_status) {
         finding = finding.attribute(format!("status_{status}"), count);
     }
-    finding.attribute("targets", targets(client.targets))
+    let targets = targets(client.targets);
+    finding
+        .attribute("targets", targets.map_or("more than 200".to_owned(), |targets| format!("{targets:.0}")))
 }
 
 /// How many different targets there were: linear counting (Whang et al. 1990) over 64 bits, which
-/// ends at some two hundred.
-fn targets(bits: u64) -> String {
-    match bits.count_zeros() {
-        0 => "more than 200".to_owned(),
-        zeros => format!("{:.0}", -64.0 * (f64::from(zeros) / 64.0).ln()),
-    }
+/// ends at some two hundred: then there is none.
+fn targets(bits: u64) -> Option<f64> {
+    let zeros = bits.count_zeros();
+    (zeros > 0).then(|| -64.0 * (f64::from(zeros) / 64.0).ln())
 }
 
 /// The target without its query.
@@ -231,7 +245,20 @@ mod tests {
     }
 
     fn config() -> Scan {
-        Scan { min_errors: 10, clients: 16, ..Scan::default() }
+        Scan { min_errors: 10, min_targets: 1, clients: 16, ..Scan::default() }
+    }
+
+    #[test]
+    fn who_misses_one_file_is_no_scan_and_who_guesses_at_one_page_is() {
+        let mut clients = Clients::new(Scan { min_targets: 8, ..config() });
+        for _ in 0..100 {
+            assert!(clients.add(&get("192.0.2.11", "/favicon.ico", 404), START).is_none());
+        }
+        let guesses = (0..10).filter_map(|_| clients.add(&get("192.0.2.66", "/account", 401), START));
+        assert_eq!(guesses.count(), 1);
+        let targets: Vec<String> = (0..20).map(|index| format!("/{index}")).collect();
+        let scan = targets.iter().filter_map(|target| clients.add(&get("192.0.2.67", target, 404), START));
+        assert_eq!(scan.count(), 1);
     }
 
     #[test]
@@ -281,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_does_not_drive_out_the_loud_ones() {
-        let mut clients = Clients::new(Scan { clients: 64, min_errors: 1000, ..Scan::default() });
+        let mut clients = Clients::new(Scan { clients: 64, min_errors: 1000, ..config() });
         let mut found = 0;
         for index in 0..20_000 {
             clients.add(&get(&format!("198.51.100.{index}"), "/", 404), START);

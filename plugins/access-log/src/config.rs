@@ -128,6 +128,10 @@ pub struct Scan {
     pub window: Span,
     /// At least so many of the statuses below from one address.
     pub min_errors: u32,
+    /// At least so many different targets, about, 1 to 64: who misses the same file again and again is a broken
+    /// page, not a scan. Refused responses (401 and 403) count whatever their target: passwords are guessed
+    /// at one.
+    pub min_targets: u32,
     /// The statuses that count, at most 16.
     pub statuses: Vec<u16>,
     /// How many addresses to keep in mind, 16 to 65,536; the quietest leave first.
@@ -174,6 +178,7 @@ impl Default for Scan {
             window: Span::seconds(60),
             min_errors: 30,
             statuses: vec![401, 403, 404],
+            min_targets: 8,
             clients: 4096,
             repeat_after: Span::seconds(600),
             ignore: Vec::new(),
@@ -238,6 +243,7 @@ impl Config {
         ensure((0.0..=1.0).contains(&burst.min_ratio), "burst.min_ratio", "must be between 0 and 1")?;
         ensure(window(scan.window), "scan.window", "must be between 1s and 1h")?;
         ensure(scan.min_errors > 0, "scan.min_errors", "must be at least 1")?;
+        ensure((1..=64).contains(&scan.min_targets), "scan.min_targets", "must be between 1 and 64")?;
         ensure((16..=65_536).contains(&scan.clients), "scan.clients", "must be between 16 and 65536")?;
         ensure(
             (1..=MAX_STATUSES).contains(&scan.statuses.len()),

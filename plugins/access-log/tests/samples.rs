@@ -39,6 +39,13 @@ fn nginx_lines_are_read_and_judged() {
             assert!(rules.iter().any(|found| found == rule), "{name}: {rules:?}");
         }
     }
+    // A page whose icon is missing makes an ordinary visitor fail again and again.
+    let (text, output) = analyze("nginx-access.log");
+    let misses =
+        |line: &&str| line.starts_with("192.0.2.11 ") && line.contains("/favicon.ico HTTP/1.1\" 404");
+    assert!(text.lines().filter(misses).count() >= 30);
+    let clients: Vec<&str> = output.findings.iter().map(|finding| finding.get("client")).collect();
+    assert!(clients.contains(&"127.0.0.66") && !clients.contains(&"192.0.2.11"), "{clients:?}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Default for Config {
         ];
         Self {
             similarity: 0.5,
-            depth: 2,
+            depth: 4,
             max_children: 100,
             max_patterns: 1000,
             max_counted: 300,

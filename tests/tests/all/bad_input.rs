@@ -65,7 +65,7 @@ fn check(case: &Case) {
     node.until_rows("the good plugin serves from the start", 1, |row| row["rule"] == "batch");
     says("the status", &node.plugin_status("bad")["rejected"]["reason"].to_string().replace("\\\"", "\""));
     says("the log", &node.log());
-    assert!(node.metric("picket_plugin_rejections_total") >= 1.0);
+    assert!(node.metric("picket_generations_rejected_total") >= 1.0);
     goes_on(&node);
 
     // It leaves, and comes again while the agent runs.
@@ -169,7 +169,7 @@ fn refused(config: &str, says: &[&str]) {
 
 #[test]
 fn an_unknown_key_and_a_wrong_type_are_named_by_line() {
-    refused("[reload]\nsetle = \"1s\"", &["picket.toml:", "reload.setle", "reload.settle"]);
+    refused("[supervision]\nfailres = 3", &["picket.toml:", "supervision.failres", "`failures`"]);
     refused(
         "[sources.more]\nkind = \"file\"\ninclude = 7",
         &["picket.toml:", "sources.more.include", "list"],
@@ -185,7 +185,7 @@ fn a_source_that_cannot_be_read_is_named_with_the_remedy() {
     let mut node = node().config(&config).build();
     let checked = node.cli("check");
     assert_eq!(checked.code, Some(78), "{checked:?}");
-    for part in ["source `bad`", "picket.toml is no folder", "sources.bad.include"] {
+    for part in ["source `bad`", "picket.toml is no folder", "include = ["] {
         assert!(checked.stderr.contains(part), "`{part}` is missing in\n{}", checked.stderr);
     }
     node.start();

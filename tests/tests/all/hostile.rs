@@ -62,7 +62,7 @@ fn a_memory_bomb_meets_its_limit() {
 
 #[test]
 fn a_stack_overflow_is_contained() {
-    contained("!stack");
+    check("!stack", "stack");
 }
 
 #[test]
@@ -98,14 +98,16 @@ fn a_flood_of_host_calls_meets_the_deadline() {
 #[test]
 fn a_flood_of_log_lines_is_cut_and_counted() {
     let node = Node::builder().install(&guest("moody"), "moody").install(&guest("ledger_one"), "good");
-    let mut node = node.config(TWO).start();
+    // Long enough for all of the flood, however slow the machine.
+    let mut node = node.config(&TWO.replace("500ms", "60s")).start();
     node.append("logs/a.log", b"!log\nafter\n");
     node.until_rows("the record behind the flood is processed", 1, |row| row["record"] == "after");
-    until("what was cut is counted", || {
-        (node.plugin_status("moody")["counts"]["log_lines_dropped"].as_u64()? > 99_000).then_some(())
+    let dropped = until("what was cut is counted", || {
+        let dropped = node.plugin_status("moody")["counts"]["log_lines_dropped"].as_u64()?;
+        (dropped > 90_000).then_some(dropped)
     });
-    let written = node.log().lines().filter(|line| line.contains("plugin=\"moody\"")).count();
-    assert!(written < 1000, "{written} lines of the flood are in the log");
+    let written = node.log().lines().filter(|line| line.contains("picket::plugin: line ")).count() as u64;
+    assert_eq!(written + dropped, 100_000, "each line is written or counted");
     assert!(node.stop().success());
 }
 
@@ -161,7 +163,8 @@ fn a_trap_on_every_call_opens_the_circuit_and_the_repair_gets_the_records() {
     node.append("logs/a.log", lines.as_bytes());
     until("the circuit opens", || (node.plugin_status("moody")["circuit"]["open"] == true).then_some(()));
     assert_eq!(node.get("/readyz").unwrap().status, 200, "a plugin in trouble is no trouble of the agent");
-    assert!(node.cli("status").stdout.contains("circuit"), "{}", node.cli("status").stdout);
+    let status = node.cli("status").stdout;
+    assert!(status.contains("resting after failures"), "{status}");
 
     node.configure(&config("echo"));
     assert_eq!(node.reload().status, 200, "the repair is taken");

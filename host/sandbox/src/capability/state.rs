@@ -90,6 +90,12 @@ pub(crate) struct StateContext {
     overlay: BTreeMap<Vec<u8>, Written>,
     /// Bytes of the overlay's keys and values and what they cost.
     overlay_bytes: u64,
+    /// Bytes of the overlay's keys and values that will be there after the call.
+    overlay_sizes: u64,
+    /// Bytes of what the overlay's keys have in the store; without those of `unlooked`.
+    replaced: u64,
+    /// Keys of the overlay that have not been looked up in the store: that is only needed near the quota.
+    unlooked: Vec<Vec<u8>>,
 }
 
 impl StateContext {
@@ -100,8 +106,19 @@ impl StateContext {
         deadline: Deadline,
         counters: Arc<Counters>,
     ) -> Self {
-        let overlay = BTreeMap::new();
-        Self { reader, quota, write_bytes, deadline, counters, writable: false, overlay, overlay_bytes: 0 }
+        Self {
+            reader,
+            quota,
+            write_bytes,
+            deadline,
+            counters,
+            writable: false,
+            overlay: BTreeMap::new(),
+            overlay_bytes: 0,
+            overlay_sizes: 0,
+            replaced: 0,
+            unlooked: Vec::new(),
+        }
     }
 
     /// Begins a call. Writes of an earlier one that were not taken are gone.
@@ -123,7 +140,8 @@ impl StateContext {
 
     fn clear(&mut self) {
         self.overlay.clear();
-        self.overlay_bytes = 0;
+        self.unlooked.clear();
+        (self.overlay_bytes, self.overlay_sizes, self.replaced) = (0, 0, 0);
     }
 
     fn reader(&self) -> Result<&dyn StateReader, StateError> {
@@ -156,36 +174,40 @@ impl StateContext {
             Counters::add(&self.counters.state_writes_refused, 1);
             return Err(unavailable(&words));
         }
+        let earlier = self.overlay.get(&key).map(|earlier| size(&key, earlier));
+        let sizes = self.overlay_sizes - earlier.unwrap_or(0) + size(&key, &written);
         if written.is_some() {
-            self.check_quota(&key, &written)?;
+            self.check_quota(&key, earlier.is_none(), sizes)?;
+        }
+        if earlier.is_none() {
+            self.unlooked.push(key.clone());
         }
         self.overlay_bytes = bytes;
+        self.overlay_sizes = sizes;
         self.overlay.insert(key, written);
         Ok(())
     }
 
-    /// Whether the store would stay within the quota, were this written too.
-    fn check_quota(&self, key: &[u8], written: &Written) -> Result<(), StateError> {
+    /// Whether the store would stay within the quota if the overlay came to `sizes` bytes. `new` says whether
+    /// the overlay does not have the key yet. Each key is looked up once in a call, and only near the quota.
+    fn check_quota(&mut self, key: &[u8], new: bool, sizes: u64) -> Result<(), StateError> {
         let used = self.reader()?.bytes_used();
-        // What the overlay replaces need not be looked up as long as there is room without it.
-        if used.saturating_add(self.overlay_bytes).saturating_add(size(key, written)) <= self.quota {
+        if used.saturating_add(sizes) <= self.quota {
             return Ok(());
         }
-        let (mut added, mut replaced) = (size(key, written), 0);
-        let others = self.overlay.iter().filter(|(other, _)| other.as_slice() != key);
-        for (key, written) in others {
-            added += size(key, written);
+        for unlooked in std::mem::take(&mut self.unlooked) {
+            self.replaced += self.committed_size(&unlooked)?;
         }
-        for key in
-            self.overlay.keys().map(Vec::as_slice).chain((!self.overlay.contains_key(key)).then_some(key))
-        {
-            replaced += self.committed(key)?.map_or(0, |value| (key.len() + value.len()) as u64);
-        }
-        if used.saturating_sub(replaced) + added > self.quota {
+        let replaced = self.replaced + if new { self.committed_size(key)? } else { 0 };
+        if used.saturating_sub(replaced).saturating_add(sizes) > self.quota {
             Counters::add(&self.counters.state_quota_refused, 1);
             return Err(StateError::QuotaExceeded(self.quota));
         }
         Ok(())
+    }
+
+    fn committed_size(&self, key: &[u8]) -> Result<u64, StateError> {
+        Ok(self.committed(key)?.map_or(0, |value| (key.len() + value.len()) as u64))
     }
 
     fn scan_merged(

@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use picket_sandbox::{
-    Assets, Compiler, CompilerConfig, Component, Engine, EngineConfig, Entry, Grants, Instance, Limits,
-    SeriesGrant, SeriesReader, Services, StateReader, StateWrite, TracingLog, Unavailable,
+    Assets, Compiler, CompilerConfig, Component, Engine, EngineConfig, Entry, Instance, SeriesReader,
+    Services, StateReader, StateWrite, TracingLog, Unavailable,
 };
 
 use super::super::oneshot;
 use crate::agent::COMPILE_VERB;
+use crate::lifecycle::{self, config::Plugin};
 use crate::model::Digest;
-
-/// What a plugin may keep on the bench; it is in memory and gone afterwards.
-const STATE_BYTES: u64 = 64 << 20;
 
 /// A component and what can be told of it without running it.
 pub(super) struct Bench {
@@ -44,16 +42,18 @@ impl Bench {
         self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// An instance with everything granted.
+    /// An instance with what its section grants and allows it.
     pub(super) fn instance(
         &self,
+        section: &Plugin,
         state: Arc<Memory>,
         series: Arc<dyn SeriesReader>,
         assets: Arc<Assets>,
     ) -> anyhow::Result<Instance> {
-        let grants = Grants { state: Some(STATE_BYTES), series: SeriesGrant::All };
-        let linked =
-            self.component.link(&self.name(), &grants).with_context(|| self.file.display().to_string())?;
+        let linked = self
+            .component
+            .link(&self.name(), &lifecycle::grants(&section.grants))
+            .with_context(|| self.file.display().to_string())?;
         let services = Services {
             plugin: self.name(),
             generation: self.digest.short(),
@@ -62,7 +62,7 @@ impl Bench {
             series: Some(series),
             assets,
         };
-        Ok(linked.instantiate(&services, &Limits::default())?)
+        Ok(linked.instantiate(&services, &lifecycle::limits(&section.limits))?)
     }
 }
 

@@ -27,6 +27,16 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Vec<Line>> {
         .collect()
 }
 
+/// Reads a series without a value: its name, and its labels by name.
+pub(super) fn series(text: &str) -> anyhow::Result<(String, Vec<(String, String)>)> {
+    let Line { name, mut labels, time, .. } = read(&format!("{} 0", text.trim()))?;
+    if time.is_some() {
+        bail!("a name and labels are expected, nothing behind them");
+    }
+    labels.sort();
+    Ok((name, labels))
+}
+
 fn read(line: &str) -> anyhow::Result<Line> {
     let name_end = line.find(|c: char| c == '{' || c.is_whitespace()).context("a value is missing")?;
     let (name, mut rest) = line.split_at(name_end);
@@ -112,6 +122,16 @@ mod tests {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_series_is_a_name_and_labels_and_nothing_else() {
+        let (name, labels) = series("a_total{y=\"2\",x=\"1\"}").unwrap();
+        assert_eq!((name.as_str(), labels.len(), labels[0].0.as_str()), ("a_total", 2, "x"));
+        assert_eq!(series("up").unwrap(), ("up".into(), vec![]));
+        assert!(series("up 1").is_err());
+        assert!(series("").is_err());
+        assert!(series("up{a").is_err());
     }
 
     proptest! {

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use picket_sandbox::Import;
 
 use super::super::Failure;
 use super::super::global::Global;
+use super::super::oneshot;
 use super::super::output::{self, Output, Paint, bytes};
 use super::bench::Bench;
+use crate::lifecycle;
 use crate::telemetry::escape;
 
 /// Of `picket plugin inspect`.
@@ -26,35 +29,51 @@ const GRANTS: [(&str, &str); 2] =
 pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
     global.start_log();
     let bench = Bench::open(&arguments.file)?;
+    // With everything granted: what is refused even so can never be loaded.
+    let section = oneshot::ad_hoc(&bench.file)?;
+    let refused = bench.component.link(&section.name, &lifecycle::grants(&section.grants)).err();
     match global.output {
         Output::Json => output::json(&serde_json::json!({
             "file": bench.file,
+            "name": section.name,
             "digest": bench.digest,
             "bytes": bench.bytes,
             "kinds": kinds(&bench),
-            "grants": grants(bench.component.imports()),
+            "exports": bench.component.exports(),
+            "grants": grants(&section.name, bench.component.imports()),
             "imports": bench.component.imports().iter().map(named).collect::<Vec<_>>(),
+            "refused": refused.as_ref().map(ToString::to_string),
         }))?,
-        Output::Text => output::text(&show(&bench, global.paint()))?,
+        Output::Text => output::text(&show(&bench, &section.name, global.paint()))?,
     }
-    Ok(())
+    match refused {
+        Some(error) => {
+            let file = bench.file.display();
+            Err(anyhow!("{file}: no agent of this version can load it: {error}").into())
+        }
+        None => Ok(()),
+    }
 }
 
-fn show(bench: &Bench, paint: Paint) -> String {
-    let grants = grants(bench.component.imports());
+fn show(bench: &Bench, name: &str, paint: Paint) -> String {
+    let component = &bench.component;
+    let grants = grants(name, component.imports());
     let asks = match grants.is_empty() {
-        true => "nothing beyond what every plugin gets".to_owned(),
-        false => grants.join(", "),
+        true => " nothing beyond what every plugin gets".to_owned(),
+        false => grants.iter().map(|line| format!("\n    {line}")).collect(),
     };
-    let imports: Vec<String> =
-        bench.component.imports().iter().map(|import| format!("\n    {}", escape(&named(import)))).collect();
+    let listed = |names: &mut dyn Iterator<Item = String>| {
+        let lines: Vec<String> = names.map(|name| format!("\n    {}", escape(&name))).collect();
+        paint.faint(&lines.concat())
+    };
     format!(
-        "{}\n  kinds: {}\n  size: {}\n  digest: {}\n  asks for: {asks}\n  imports:{}\n",
+        "{}\n  kinds: {}\n  size: {}\n  digest: {}\n  asks for:{asks}\n  exports:{}\n  imports:{}\n",
         paint.bold(&escape(&bench.file.to_string_lossy())),
         kinds(bench).join(", "),
         bytes(bench.bytes),
         bench.digest,
-        paint.faint(&imports.concat()),
+        listed(&mut component.exports().iter().cloned()),
+        listed(&mut component.imports().iter().map(named)),
     )
 }
 
@@ -62,9 +81,11 @@ fn kinds(bench: &Bench) -> Vec<String> {
     bench.component.kinds().iter().map(ToString::to_string).collect()
 }
 
-fn grants(imports: &[Import]) -> Vec<&'static str> {
+/// The lines of configuration that a component needs, each with the interface that it grants.
+fn grants(name: &str, imports: &[Import]) -> Vec<String> {
     let asked = |interface: &str| imports.iter().any(|import| import.interface == interface);
-    GRANTS.iter().filter(|(interface, _)| asked(interface)).map(|(_, line)| *line).collect()
+    let needed = GRANTS.iter().filter(|(interface, _)| asked(interface));
+    needed.map(|(interface, line)| format!("plugins.{name}.{line}    # {interface}")).collect()
 }
 
 fn named(import: &Import) -> String {
@@ -81,8 +102,9 @@ mod tests {
     #[test]
     fn grants_are_the_lines_that_the_configuration_needs() {
         let import = |interface: &str| Import { interface: interface.into(), version: "0.1.0".into() };
-        assert_eq!(grants(&[import("picket:plugin/log"), import("wasi:io/streams")]), [""; 0]);
-        assert_eq!(grants(&[import("picket:plugin/state")]), ["grants.state = \"16MiB\""]);
+        assert_eq!(grants("web", &[import("picket:plugin/log"), import("wasi:io/streams")]), [""; 0]);
+        let state = "plugins.web.grants.state = \"16MiB\"    # picket:plugin/state";
+        assert_eq!(grants("web", &[import("picket:plugin/state")]), [state]);
         assert_eq!(named(&import("picket:plugin/log")), "picket:plugin/log@0.1.0");
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use picket_sandbox::{Finding, Label, Report, RuleResult, Severity};
+use picket_sandbox::{ActiveAlert, Finding, Label, Report, RuleResult, ScanReport, Severity, Verdict};
 use serde::Serialize;
 
-use super::super::output::Paint;
+use super::super::output::{Paint, bytes};
+use crate::model::{Digest, Span};
 use crate::telemetry::escape;
 
 /// Everything that was returned.
@@ -24,6 +26,9 @@ pub(super) struct Returned {
     /// Name with labels, and value.
     pub(super) samples: Vec<(String, f64)>,
     pub(super) verdicts: Vec<VerdictShown>,
+    /// Whether an unpacker opened the file; absent when none was asked.
+    pub(super) container: Option<bool>,
+    pub(super) members: Vec<MemberShown>,
     pub(super) rules: Vec<RuleShown>,
     /// Keys written to `state`.
     pub(super) state_writes: u64,
@@ -33,28 +38,48 @@ pub(super) struct Returned {
 
 #[derive(Debug, Serialize)]
 pub(super) struct FindingShown {
-    severity: &'static str,
-    rule: String,
-    message: String,
-    attributes: BTreeMap<String, String>,
+    pub(super) severity: &'static str,
+    pub(super) rule: String,
+    pub(super) message: String,
+    pub(super) attributes: BTreeMap<String, String>,
     /// The record that made it.
-    record: Option<String>,
+    pub(super) record: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct VerdictShown {
-    path: String,
-    verdict: &'static str,
-    reason: String,
+    pub(super) path: String,
+    pub(super) verdict: &'static str,
+    pub(super) reason: String,
+}
+
+/// A file inside a container.
+#[derive(Debug, Serialize)]
+pub(super) struct MemberShown {
+    pub(super) path: String,
+    /// How many were read, whatever the container says.
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    #[serde(skip)]
+    content: Vec<u8>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct RuleShown {
-    group: String,
-    rule: String,
-    /// Each alert's labels and value.
-    alerts: Vec<(String, f64)>,
-    error: Option<String>,
+    pub(super) group: String,
+    pub(super) rule: String,
+    pub(super) alerts: Vec<AlertShown>,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct AlertShown {
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) value: f64,
+    /// How long it has to hold before it fires.
+    #[serde(rename = "for")]
+    pub(super) hold_for: Span,
 }
 
 impl Returned {
@@ -76,6 +101,19 @@ impl Returned {
         self.samples.extend(samples.map(|sample| (series(&sample.name, &sample.labels), sample.value)));
     }
 
+    /// Takes the result of a scan in.
+    pub(super) fn scanned(&mut self, path: String, result: ScanReport) {
+        let verdict = match result.verdict {
+            Verdict::Clean => "clean",
+            Verdict::Skipped => "skipped",
+            Verdict::Suspicious => "suspicious",
+            Verdict::Malicious => "malicious",
+        };
+        self.verdicts.push(VerdictShown { path, verdict, reason: result.reason });
+        // A scan has no records that a finding could be of.
+        self.report(result.report, |_| String::new());
+    }
+
     /// Takes the results of a group in.
     pub(super) fn rules(&mut self, group: &str, results: Vec<RuleResult>) {
         for result in results {
@@ -84,7 +122,7 @@ impl Returned {
                 Err(error) => (None, Some(error)),
             };
             let alerts = output.iter().flat_map(|output| &output.alerts);
-            let alerts = alerts.map(|alert| (series("", &alert.labels), alert.value)).collect();
+            let alerts = alerts.map(AlertShown::new).collect();
             let samples = output.iter().flat_map(|output| &output.samples);
             self.samples.extend(samples.map(|sample| (series(&sample.name, &sample.labels), sample.value)));
             self.rules.push(RuleShown { group: group.to_owned(), rule: result.rule, alerts, error });
@@ -103,6 +141,13 @@ impl Returned {
         for VerdictShown { path, verdict, reason } in &self.verdicts {
             writeln!(text, "{} {}  {}", paint.bold(verdict), escape(path), escape(reason))?;
         }
+        if self.container == Some(false) {
+            writeln!(text, "no container that the plugin knows")?;
+        }
+        for member in &self.members {
+            let path = paint.bold(&escape(&member.path));
+            writeln!(text, "member {path}  {}  sha256 {}", bytes(member.bytes), member.sha256)?;
+        }
         for finding in &self.findings {
             let rule = paint.bold(&escape(&finding.rule));
             writeln!(text, "finding {} {rule}: {}", finding.severity, escape(&finding.message))?;
@@ -119,8 +164,21 @@ impl Returned {
                 Some(error) => writeln!(text, "rule {name}: {}", paint.bad(&escape(error)))?,
                 None => writeln!(text, "rule {name}: {} alerts", alerts.len())?,
             }
-            for (labels, value) in alerts {
-                writeln!(text, "    {} value {value}", escape(labels))?;
+            for alert in alerts {
+                let labels: Vec<String> =
+                    alert.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                let after = if alert.hold_for.0.is_zero() { "at once" } else { "after" };
+                let hold_for =
+                    if alert.hold_for.0.is_zero() { String::new() } else { format!(" {}", alert.hold_for) };
+                writeln!(
+                    text,
+                    "    {{{}}} value {}, fires {after}{hold_for}",
+                    escape(&labels.join(",")),
+                    alert.value
+                )?;
+                for (name, value) in &alert.annotations {
+                    writeln!(text, "        {}: {}", escape(name), paint.faint(&escape(value)))?;
+                }
             }
         }
         for (series, grown) in &self.counters {
@@ -139,7 +197,7 @@ impl Returned {
             self.passed_over,
             self.state_writes,
             self.cpu_seconds,
-            super::super::output::bytes(self.memory_bytes),
+            bytes(self.memory_bytes),
         )
     }
 }
@@ -158,10 +216,38 @@ impl FindingShown {
     }
 }
 
-/// A name with its labels, as in PromQL.
+impl MemberShown {
+    pub(super) fn new(path: String, content: Vec<u8>) -> Self {
+        let sha256 = Digest::of(&content).to_string();
+        Self { path, bytes: content.len() as u64, sha256, content }
+    }
+
+    /// Its content, as far as it is text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).into_owned()
+    }
+}
+
+impl AlertShown {
+    fn new(alert: &ActiveAlert) -> Self {
+        let map =
+            |labels: &[Label]| labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect();
+        Self {
+            labels: map(&alert.labels),
+            annotations: map(&alert.annotations),
+            value: alert.value,
+            hold_for: Span(Duration::from_nanos(alert.for_nanos)),
+        }
+    }
+}
+
 fn series(name: &str, labels: &[Label]) -> String {
-    let labels: Vec<String> =
-        labels.iter().map(|label| format!("{}={:?}", label.name, label.value)).collect();
+    series_of(name, labels.iter().map(|label| (label.name.clone(), label.value.clone())))
+}
+
+/// A name with its labels, as in PromQL.
+pub(super) fn series_of(name: &str, labels: impl IntoIterator<Item = (String, String)>) -> String {
+    let labels: Vec<String> = labels.into_iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     match labels.is_empty() {
         true => name.to_owned(),
         false => format!("{name}{{{}}}", labels.join(",")),

@@ -6,7 +6,7 @@ use picket_journal::{Position, Tail};
 use super::core::Request;
 use super::floors::Floors;
 use super::thread::Message;
-use super::{Commit, CommitError, Drain, Metrics, payload};
+use super::{Commit, CommitError, Drain, Health, Metrics, payload};
 
 /// Hands commits to the commit thread. Cheap to clone; for any number of threads.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ pub struct Committer {
     pub(super) floors: Floors,
     pub(super) max_bytes: usize,
     pub(super) metrics: Metrics,
+    pub(super) health: Health,
 }
 
 impl Committer {
@@ -30,6 +31,11 @@ impl Committer {
             self.metrics.failures.with_label_values(&[error.reason()]).inc();
         }
         committed
+    }
+
+    /// Whether commits work.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// The readers' side of the journal.

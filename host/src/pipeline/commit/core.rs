@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use picket_journal::{Journal, JournalError, Position};
 
 use super::floors::Floors;
-use super::{CommitError, Config, DecodeError, Metrics, STATE_SYNC_BYTES, payload};
+use super::{CommitError, Config, DecodeError, Health, Metrics, STATE_SYNC_BYTES, payload};
 use crate::state::{State, StateError, Write};
 
 /// A replay applies this many bytes of commits in one batch: each batch costs sled a write.
@@ -37,6 +37,7 @@ pub(super) struct Core {
     floors: Floors,
     metrics: Metrics,
     config: Config,
+    health: Health,
     /// Commits that are durable, and that the state has not taken yet because it has failed.
     waiting: Vec<(Position, Request)>,
     /// Why the state is not up to date.
@@ -62,6 +63,7 @@ impl Core {
             floors,
             metrics,
             config,
+            health: Health::default(),
             waiting: Vec::new(),
             failed: None,
             tried_at: Instant::now(),
@@ -77,6 +79,10 @@ impl Core {
 
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.health.clone()
     }
 
     pub(super) fn floors(&self) -> Floors {
@@ -101,6 +107,7 @@ impl Core {
             Ok(_) => self.apply(appended),
             Err(error) => {
                 let error = CommitError::from(error);
+                self.health.fails(&error);
                 appended.into_iter().for_each(|(_, request)| request.answer(Err(error.clone())));
             }
         }
@@ -193,6 +200,7 @@ impl Core {
     }
 
     fn acknowledge(&mut self, applied: Vec<(Position, Request)>) {
+        self.health.works();
         for (end, request) in applied {
             let bytes = request.payload.len() as u64;
             self.unsynced_bytes += bytes;
@@ -205,6 +213,7 @@ impl Core {
     fn fail(&mut self, error: StateError) -> Arc<StateError> {
         tracing::error!(%error, "The state has failed; it will be opened again and brought up to date.");
         self.state.set_behind(true);
+        self.health.fails(&error);
         let error = Arc::new(error);
         self.failed = Some(error.clone());
         error
@@ -226,6 +235,7 @@ impl Core {
             }
             Err(error) => {
                 tracing::error!(%error, "The state cannot be brought up to date yet.");
+                self.health.fails(&error);
                 if let CommitError::State(cause) = &error {
                     self.failed = Some(cause.clone());
                 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use picket_journal::Journal;
 
 use super::core::{Core, Request};
+use super::health::Watch;
 use super::{CommitError, Committer, Config, GROUP_BYTES, Metrics};
 use crate::state::State;
 
@@ -31,8 +32,8 @@ pub fn start(
     let core = Core::open(journal, state, config, metrics.clone())?;
     let floors = core.floors();
     let (sender, receiver) = bounded(QUEUE);
-    let committer =
-        Committer { sender: sender.clone(), tail: core.journal().tail(), floors, max_bytes, metrics };
+    let (health, tail) = (core.health(), core.journal().tail());
+    let committer = Committer { sender: sender.clone(), tail, floors, max_bytes, metrics, health };
     let thread = std::thread::Builder::new().name("commit".into()).spawn(move || run(core, &receiver));
     let thread = thread.map_err(|error| CommitError::Thread(Arc::new(error)))?;
     Ok((committer, CommitThread { sender, thread: Some(thread) }))
@@ -75,6 +76,7 @@ impl Drop for CommitThread {
 }
 
 fn run(mut core: Core, messages: &Receiver<Message>) -> Result<(), CommitError> {
+    let _watch = Watch(core.health());
     loop {
         let stop = match messages.recv_timeout(core.next_maintenance()) {
             Ok(Message::Commit(first)) => {

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::call::Failure;
 use super::{Place, Worker};
 use crate::alerts::{Change, Evaluation, HeldAlert, RuleResult};
 use crate::model::{Digest, Frame, now_nanos};
 use crate::pipeline::results::{Results, labels, sample};
-use picket_sandbox::{self as guest, CallError, Group, Output};
+use picket_sandbox::{self as guest, Group, Output};
 
 /// When which group is due.
 #[derive(Debug, Default)]
@@ -54,10 +55,10 @@ impl Worker {
     /// alerts keep their state.
     pub(super) fn evaluate_due(&mut self, now: Instant) {
         let Some(group) = self.schedule.take_due(now) else { return };
+        self.evaluated = true;
         let time = now_nanos();
         let mut outcome = self.try_evaluate(&group, time);
         if let Err(error) = &outcome {
-            self.discard(error);
             if let Some(previous) = self.previous.take() {
                 super::swap::put_back(self, previous, error.to_string());
                 return;
@@ -69,8 +70,9 @@ impl Worker {
                 self.proven();
                 self.take_evaluation(group, time, output);
             }
-            Err(error) => {
-                self.discard(&error);
+            // It is due again after its interval.
+            Err(Failure::Stalled(reason)) => self.stalled(&reason),
+            Err(Failure::Call(error)) => {
                 let digest = Digest::of(group.as_bytes());
                 let place = Place { source: String::new(), stream: group, offset: 0, digest };
                 self.blame(place, &error.to_string());
@@ -78,18 +80,8 @@ impl Worker {
         }
     }
 
-    fn try_evaluate(&mut self, group: &str, time: u64) -> Result<Output<Vec<guest::RuleResult>>, CallError> {
-        let started = Instant::now();
-        let outcome = match self.instance() {
-            Ok(instance) => instance.evaluate(group, time),
-            Err(error) => Err(CallError::from(error)),
-        };
-        self.meter.called(started.elapsed(), 0);
-        if let Ok(output) = &outcome {
-            self.meter.used(output.cpu, self.instance.as_ref().map_or(0, |instance| instance.memory_bytes()));
-            self.touched = true;
-        }
-        outcome
+    fn try_evaluate(&mut self, group: &str, time: u64) -> Result<Output<Vec<guest::RuleResult>>, Failure> {
+        self.call(0, |instance| instance.evaluate(group, time))
     }
 
     fn take_evaluation(&mut self, group: String, time: u64, output: Output<Vec<guest::RuleResult>>) {

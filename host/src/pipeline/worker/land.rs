@@ -1,32 +1,31 @@
 //! The commit of what is in hand: results, state writes, checkpoints and, now and then, a snapshot.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
+use super::call::pause_after;
 use super::{LONE_CHECKPOINT, Worker};
-use crate::model::Block;
+use crate::model::{Block, Digest};
 use crate::pipeline::batch::selected;
 use crate::pipeline::commit::{Commit, CommitError};
+use crate::pipeline::round::Round;
 use crate::state::Write;
 
-/// After a failed commit: the first pause, doubled up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
 impl Worker {
-    /// Commits the finished round. If that fails, the round starts over after a pause.
-    pub(super) fn land(&mut self) {
-        let Some(round) = self.round.take() else { return };
-        let blocks: Vec<_> = round.deliveries().iter().map(|delivery| delivery.block.clone()).collect();
-        for block in &blocks {
+    /// Commits the deliveries of a round that are finished. If that fails, all of the round starts over after
+    /// a pause.
+    pub(super) fn land(&mut self, mut round: Round) {
+        let finished = round.take_finished();
+        for block in finished.iter().map(|delivery| delivery.block.clone()) {
             self.lone_checkpoints.remove(&block.stream.id);
-            let checkpoint = self.checkpoint(block);
+            let checkpoint = self.checkpoint(&block);
             self.results.write(checkpoint);
         }
         if self.commit().is_err() {
-            let mut round = round;
+            round.put_back(finished);
             round.restart(|work| selected(&work.block, &work.selection));
-            self.round = Some(round);
         }
+        self.round = Some(round).filter(|round| !round.deliveries().is_empty());
     }
 
     fn checkpoint(&self, block: &Block) -> Write {
@@ -43,7 +42,14 @@ impl Worker {
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         self.snapshot_if_due();
         self.count_used();
-        let lone = std::mem::take(&mut self.lone_checkpoints);
+        // One behind work that is still in hand would pass that work over.
+        let in_hand = |stream: &Digest| {
+            let mut deliveries = self.round.iter().flat_map(|round| round.deliveries());
+            deliveries.any(|delivery| delivery.block.stream.id == *stream)
+        };
+        let (held, lone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.lone_checkpoints).into_iter().partition(|(stream, _)| in_hand(stream));
+        self.lone_checkpoints = held;
         for block in lone.values() {
             let checkpoint = self.checkpoint(block);
             self.results.write(checkpoint);
@@ -52,7 +58,7 @@ impl Worker {
         let commit = Commit { frames: results.frames.clone(), writes: results.writes.clone() };
         match self.shared.committer.commit(commit) {
             Ok(_) => {
-                self.lone_since = None;
+                self.lone_since = (!self.lone_checkpoints.is_empty()).then(Instant::now);
                 self.commit_failures = 0;
                 self.surroundings.state.forget_pending();
                 self.meter.found(results.findings());
@@ -64,7 +70,7 @@ impl Worker {
                 Ok(())
             }
             Err(error) => {
-                self.lone_checkpoints = lone;
+                self.lone_checkpoints.extend(lone);
                 self.commit_failed(&error);
                 Err(error)
             }
@@ -74,7 +80,7 @@ impl Worker {
     fn commit_failed(&mut self, error: &CommitError) {
         self.instance = None;
         self.surroundings.state.forget_pending();
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.commit_failures.min(10)).min(LONGEST_PAUSE);
+        let pause = pause_after(self.commit_failures);
         self.commit_failures += 1;
         self.not_before = Some(Instant::now() + pause);
         tracing::error!(

@@ -4,9 +4,10 @@
 //! by one commit; a swap comes between two rounds, and a round that is not committed is processed again by
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
-//! The parts: `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of work, `swap` exchanges
-//! generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
+//! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
+//! work, `swap` exchanges generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
 
+mod call;
 mod evaluate;
 mod land;
 mod records;
@@ -19,14 +20,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use picket_sandbox::{CallError, Instance};
+use picket_sandbox::Instance;
 
 use super::batch::Gather;
 use super::circuit::{Change, Circuit, Patience, State as CircuitState};
 use super::commit::Committer;
 use super::control::{Control, Prepare};
-use super::generation::{Generation, InstanceError, Surroundings};
-use super::lane::{LaneReceiver, Wake};
+use super::generation::{Generation, Surroundings};
+use super::lane::{LaneReceiver, UNSETTLED, Wake};
 use super::metrics::{PluginMeter, WorkerMetrics};
 use super::plugin_metrics::PluginMetrics;
 use super::results::Results;
@@ -126,11 +127,16 @@ pub struct Worker {
     lone_since: Option<Instant>,
     /// Records that no interest matched, by stream, since the last batch.
     passed_over: BTreeMap<Digest, u64>,
-    /// After a failed commit: not before this moment.
+    /// After a failed commit, or when the agent could not serve a call: not before this moment.
     not_before: Option<Instant>,
     commit_failures: u32,
+    stalls: u32,
     alerts: Alerts,
     schedule: evaluate::Schedule,
+    /// Whether alerts of groups that the generation does not have are still to be ended.
+    retire_due: bool,
+    /// Whether a group was evaluated since work was taken: they take turns.
+    evaluated: bool,
     last_snapshot: Instant,
     /// Whether the instance was called since its last snapshot.
     touched: bool,
@@ -162,6 +168,7 @@ impl Worker {
         let origin = &start.generation.origin;
         let mut meter = start.shared.metrics.plugin(&origin.plugin);
         meter.serves(&origin.generation);
+        start.lane.set_interest(start.generation.interest.id);
         Self {
             schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
             lane: start.lane,
@@ -179,7 +186,10 @@ impl Worker {
             passed_over: BTreeMap::new(),
             not_before: None,
             commit_failures: 0,
+            stalls: 0,
             alerts: start.alerts,
+            retire_due: true,
+            evaluated: false,
             last_snapshot: Instant::now(),
             touched: false,
             stopping: None,
@@ -192,8 +202,6 @@ impl Worker {
         if let Err(error) = lower_priority() {
             tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
         }
-        // Groups may have gone while the agent was stopped.
-        self.retire_groups();
         loop {
             let now = Instant::now();
             let (deadline, only_control) = self.next_wake(now);
@@ -230,8 +238,13 @@ impl Worker {
         if self.stopping.is_some() {
             return (Some(now), false);
         }
+        let due = self.schedule.next_due();
+        if !self.evaluated && due.is_some_and(|due| due <= now) {
+            // Work that never ends does not keep rules from being evaluated.
+            return (Some(now), true);
+        }
         let lone = self.lone_since.map(|since| since + LONE_CHECKPOINT);
-        (lone.into_iter().chain(self.schedule.next_due()).min(), false)
+        (lone.into_iter().chain(due).chain(self.snapshot_at()).min(), false)
     }
 
     /// Whether a stopping worker has nothing left that it could do now.
@@ -245,6 +258,7 @@ impl Worker {
     }
 
     fn take(&mut self, work: Work) {
+        self.evaluated = false;
         match work {
             Work::Records(delivery) => self.begin_round(delivery),
             Work::Scan(job) => self.scan(job),
@@ -260,10 +274,13 @@ impl Worker {
         }
         if self.round.is_some() {
             self.step();
-        } else {
-            self.settle_lone_checkpoints(now);
-            self.evaluate_due(now);
+            return;
         }
+        if std::mem::take(&mut self.retire_due) {
+            self.retire_groups();
+        }
+        self.settle_lone_checkpoints(now);
+        self.evaluate_due(now);
     }
 
     /// Snapshot and last checkpoints before the thread ends.
@@ -277,18 +294,12 @@ impl Worker {
         }
     }
 
-    /// The live instance, or a fresh one with the last stored snapshot.
-    fn instance(&mut self) -> Result<&mut Instance, InstanceError> {
-        let instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.generation.revive(&self.surroundings)?,
-        };
-        Ok(self.instance.insert(instance))
-    }
-
-    /// The generation's first call worked.
+    /// A call of the generation worked.
     fn proven(&mut self) {
+        self.stalls = 0;
         if self.previous.take().is_some() {
+            self.lane.set_interest(self.generation.interest.id);
+            self.retire_due = true;
             self.tell(Event::Proven(self.generation.origin.clone()));
         }
         if self.circuit.success() == Change::Closed {
@@ -328,14 +339,6 @@ impl Worker {
             );
             self.tell(Event::Circuit { origin, open: Some((self.circuit.failures(), pause)) });
         }
-    }
-
-    /// Counts a failed call and throws the instance away.
-    fn discard(&mut self, error: &CallError) {
-        self.meter.failed(error.reason());
-        error.limit().inspect(|limit| self.meter.met(limit));
-        self.instance = None;
-        self.count_used();
     }
 
     /// Counts what the generation logged and was refused since the last time.

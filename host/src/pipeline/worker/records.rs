@@ -1,10 +1,11 @@
 //! Rounds of records: calls of `analyze`, and what a failed one leads to.
 
+use super::call::Failure;
 use super::{Place, Previous, Worker};
 use crate::model::{Digest, EventId, Evidence, Frame, now_nanos};
 use crate::pipeline::batch::selected;
 use crate::pipeline::lane::Delivery;
-use crate::pipeline::results::{EVIDENCE_BYTES, MAX_ROUND_BYTES, Results};
+use crate::pipeline::results::{EVIDENCE_BYTES, FULL_ROUND_BYTES, MAX_ROUND_BYTES, Results};
 use crate::pipeline::round::{Blame, Piece, Round};
 use crate::pipeline::work::Work;
 use picket_sandbox::{BatchRef, CallError, LabelRef};
@@ -46,7 +47,8 @@ impl Worker {
         let passed = (delivery.block.records.len() - wanted) as u64 + delivery.passed_over;
         self.meter.passed_over(passed);
         *self.passed_over.entry(stream).or_default() += passed;
-        if wanted == 0 {
+        // Before its first call has worked, the generation may give way to one that wants it.
+        if wanted == 0 && self.previous.is_none() {
             self.lone_since.get_or_insert_with(std::time::Instant::now);
             self.lone_checkpoints.insert(stream, delivery.block);
             return None;
@@ -57,24 +59,23 @@ impl Worker {
     /// The next call of the round in hand, or its commit.
     pub(super) fn step(&mut self) {
         let Some(mut round) = self.round.take() else { return };
-        let Some(piece) = round.next() else {
-            self.round = Some(round);
-            self.land();
-            return;
-        };
-        let outcome = self.call(&round.deliveries()[piece.delivery], piece);
+        let Some(piece) = round.next() else { return self.land(round) };
+        if self.results.bytes >= FULL_ROUND_BYTES && round.is_between_deliveries() {
+            return self.land(round);
+        }
+        let outcome = self.analyze(&round.deliveries()[piece.delivery], piece);
         match outcome {
             Ok(()) => {
                 round.succeeded();
                 self.round = Some(round);
                 self.proven();
             }
-            Err(error) => self.failed(round, &error),
+            Err(failure) => self.failed(round, &failure),
         }
     }
 
     /// Calls the guest with the records of a piece and takes its report in.
-    fn call(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), CallError> {
+    fn analyze(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), Failure> {
         let mut gather = std::mem::take(&mut self.gather);
         gather.fill(&delivery.block, &delivery.selection, &piece.records);
         let stream = &delivery.block.stream;
@@ -90,16 +91,9 @@ impl Worker {
             passed_over: self.passed_over.get(&stream.id).copied().unwrap_or(0),
             columns: &[],
         };
-        let started = std::time::Instant::now();
-        let outcome = match self.instance() {
-            Ok(instance) => instance.analyze(&batch),
-            Err(error) => Err(CallError::from(error)),
-        };
+        let outcome = self.call(piece.records.len(), |instance| instance.analyze(&batch));
         self.gather = gather;
-        self.meter.called(started.elapsed(), piece.records.len());
         let output = outcome?;
-        self.meter.used(output.cpu, self.instance.as_ref().map_or(0, |instance| instance.memory_bytes()));
-        self.touched = true;
         self.passed_over.remove(&stream.id);
         let origin = &self.generation.origin;
         let mut results = Results::default();
@@ -107,30 +101,36 @@ impl Worker {
         results.state_writes(&origin.plugin, &output.writes);
         if self.results.bytes + results.bytes > MAX_ROUND_BYTES {
             let what = format!("more than {MAX_ROUND_BYTES} bytes of results for one delivery of records");
-            return Err(CallError::Report { what });
+            let error = CallError::Report { what };
+            self.discard(&error);
+            return Err(Failure::Call(error));
         }
         self.surroundings.state.keep(&output.writes);
         self.results.append(results);
         Ok(())
     }
 
-    fn failed(&mut self, mut round: Round, error: &CallError) {
-        self.discard(error);
+    fn failed(&mut self, mut round: Round, failure: &Failure) {
+        let reason = failure.to_string();
         if let Some(previous) = self.previous.take() {
-            self.revert(previous, round, error);
+            self.revert(previous, round, &reason);
             return;
         }
-        if let Blame::Record(delivery, record) = round.failed() {
-            let reason = error.to_string();
-            let place = self.keep_evidence(&round.deliveries()[delivery], record, &reason);
-            self.blame(place, &reason);
+        match failure {
+            Failure::Stalled(_) => self.stalled(&reason),
+            Failure::Call(_) => {
+                if let Blame::Record(delivery, record) = round.failed() {
+                    let place = self.keep_evidence(&round.deliveries()[delivery], record, &reason);
+                    self.blame(place, &reason);
+                }
+            }
         }
         self.round = Some(round);
     }
 
     /// The former generation serves again, from the start of the round.
-    fn revert(&mut self, previous: Previous, mut round: Round, error: &CallError) {
-        super::swap::put_back(self, previous, error.to_string());
+    fn revert(&mut self, previous: Previous, mut round: Round, reason: &str) {
+        super::swap::put_back(self, previous, reason.to_owned());
         let interest = self.generation.interest.clone();
         round.reselect(|work| {
             work.selection = interest.select(&work.block);

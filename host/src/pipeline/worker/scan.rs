@@ -1,12 +1,13 @@
 //! Scans: one file, one call, one verdict, one commit.
 
+use super::call::Failure;
 use super::{Place, Worker};
 use crate::model::{Digest, EventId, Evidence, Frame, Verdict, VerdictKind, now_nanos};
 use crate::pipeline::object::FileObject;
 use crate::pipeline::results::{Results, file_finding, verdict_kind};
 use crate::pipeline::work::{ScanJob, ScanTarget};
 use crate::state::Write;
-use picket_sandbox::{CallError, Output, ScanReport};
+use picket_sandbox::{Output, ScanReport};
 use std::sync::Arc;
 
 impl Worker {
@@ -15,7 +16,6 @@ impl Worker {
     pub(super) fn scan(&mut self, job: ScanJob) {
         let mut outcome = self.try_scan(&job.target);
         if let Err(error) = &outcome {
-            self.discard(error);
             if let Some(previous) = self.previous.take() {
                 super::swap::put_back(self, previous, error.to_string());
             }
@@ -28,8 +28,9 @@ impl Worker {
                 self.take_scan_report(&job.target, output);
                 None
             }
-            Err(error) => {
-                self.discard(&error);
+            // The source brings the file again.
+            Err(Failure::Stalled(reason)) => return self.stalled(&reason),
+            Err(Failure::Call(error)) => {
                 let reason = error.to_string();
                 self.keep_file_evidence(&job.target, &reason);
                 Some(reason)
@@ -46,19 +47,9 @@ impl Worker {
         }
     }
 
-    fn try_scan(&mut self, target: &Arc<ScanTarget>) -> Result<Output<ScanReport>, CallError> {
-        let started = std::time::Instant::now();
-        let object = FileObject::new(target.clone());
-        let outcome = match self.instance() {
-            Ok(instance) => instance.scan(Arc::new(object)),
-            Err(error) => Err(CallError::from(error)),
-        };
-        self.meter.called(started.elapsed(), 0);
-        if let Ok(output) = &outcome {
-            self.meter.used(output.cpu, self.instance.as_ref().map_or(0, |instance| instance.memory_bytes()));
-            self.touched = true;
-        }
-        outcome
+    fn try_scan(&mut self, target: &Arc<ScanTarget>) -> Result<Output<ScanReport>, Failure> {
+        let object = Arc::new(FileObject::new(target.clone()));
+        self.call(0, |instance| instance.scan(object))
     }
 
     fn take_scan_report(&mut self, target: &ScanTarget, output: Output<ScanReport>) {

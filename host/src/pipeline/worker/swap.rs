@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Event, Previous, Worker, decided, evaluate};
+use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate};
 use crate::model::LifecycleEvent;
 use crate::pipeline::batch::selected;
 use crate::pipeline::control::Prepare;
@@ -57,9 +57,10 @@ fn serve(worker: &mut Worker, prepare: Prepare) {
         worker.previous = Some(Previous { generation, instance });
     }
     worker.circuit.reset();
+    worker.meter.circuit(false);
     worker.not_before = None;
+    worker.lane.set_interest(UNSETTLED);
     take_over(worker);
-    worker.retire_groups();
     worker.notice(LifecycleEvent::Active, String::new());
 }
 
@@ -67,6 +68,7 @@ fn serve(worker: &mut Worker, prepare: Prepare) {
 pub(super) fn put_back(worker: &mut Worker, previous: Previous, reason: String) {
     let refused = std::mem::replace(&mut worker.generation, previous.generation);
     worker.instance = previous.instance;
+    worker.lane.set_interest(worker.generation.interest.id);
     tracing::error!(
         plugin = refused.origin.plugin,
         generation = refused.origin.generation.short(),

@@ -42,6 +42,8 @@ struct Pulled {
 enum Broken {
     /// The plugin failed, or says that something is wrong with the container.
     Call(CallError),
+    /// The agent could not serve the plugin.
+    Stalled(String),
     /// There is no room for a member now.
     Spool(SpoolError),
     /// The plugin is to be stopped or exchanged, which need not wait for a large container.
@@ -70,7 +72,11 @@ impl From<Bound> for End {
 
 impl From<CallError> for End {
     fn from(error: CallError) -> Self {
-        Self::Broken(Broken::Call(error))
+        Self::Broken(match error {
+            // The memory of all plugins together says nothing about this one.
+            CallError::Budget { .. } => Broken::Stalled(error.to_string()),
+            _ => Broken::Call(error),
+        })
     }
 }
 
@@ -103,6 +109,10 @@ impl Worker {
                     "A container cannot be opened now; it is tried again later."
                 );
                 return container.fail();
+            }
+            Some(Broken::Stalled(reason)) => {
+                container.fail();
+                return self.stalled(reason);
             }
             Some(Broken::Interrupted) => return container.fail(),
             Some(Broken::Call(error)) => self.discard(error),
@@ -160,7 +170,13 @@ impl Worker {
         attempt: &Attempt<'_>,
         pulled: &mut Pulled,
     ) -> Result<(), End> {
-        let instance = self.instance().map_err(CallError::from)?;
+        let instance = match self.instance() {
+            Ok(instance) => instance,
+            Err(error) => {
+                self.meter.failed("instance");
+                return Err(End::Broken(Broken::Stalled(error.to_string())));
+            }
+        };
         let Some(unpacking) = instance.unpack(Arc::new(FileObject::new(target.clone())))? else {
             return Ok(());
         };

@@ -51,29 +51,29 @@ pub struct Archive {
 
 impl Container for Archive {
     fn next(&mut self) -> Result<Option<Member>> {
-        self.reader.seek(SeekFrom::Start(self.next))?;
-        let mut header = [0; 60];
-        if self.next >= self.reader.object().info().size {
-            return Ok(None);
+        while self.next < self.reader.object().info().size {
+            self.reader.seek(SeekFrom::Start(self.next))?;
+            let mut header = [0; 60];
+            self.reader.read_exact(&mut header)?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+            let size: u64 = text(&header[48..58])
+                .parse()
+                .map_err(|_| Error::new(format!("the member at byte {} has no size", self.next)))?;
+            // Members begin at even places. Adding must not wrap, whatever the header says.
+            self.next = self
+                .next
+                .saturating_add(60)
+                .saturating_add(size)
+                .saturating_add(size % 2);
+            self.left = size;
+            let name = text(&header[..16]);
+            // `/` and `//` are the archive's own indexes.
+            let path = name.trim_end_matches('/');
+            if !path.is_empty() {
+                return Ok(Some(Member::new(path, Some(size))));
+            }
         }
-        self.reader.read_exact(&mut header)?;
-        let text = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes)
-                .trim_end()
-                .trim_end_matches('/')
-                .to_owned()
-        };
-        let size: u64 = text(&header[48..58])
-            .parse()
-            .map_err(|_| Error::new(format!("the member at byte {} has no size", self.next)))?;
-        // Members begin at even places. Adding must not wrap, whatever the header says.
-        self.next = self
-            .next
-            .saturating_add(60)
-            .saturating_add(size)
-            .saturating_add(size % 2);
-        self.left = size;
-        Ok(Some(Member::new(text(&header[..16]), Some(size))))
+        Ok(None)
     }
 
     fn read(&mut self, len: usize) -> Result<Vec<u8>> {
@@ -115,7 +115,8 @@ mod tests {
             .start::<Ar>("{}")
             .expect("it needs no configuration");
         let archive = format!(
-            "!<arch>\n{}{}",
+            "!<arch>\n{}{}{}",
+            member("/", "symbols"),
             member("a.txt/", "odd"),
             member("b", "even")
         );

@@ -67,7 +67,9 @@ fn a_failed_sync_fails_all_that_share_it_and_none_after_it() {
     let replies = commit(&mut core, [batch("p", 0, 1), batch("q", 0, 1)]);
     assert_eq!(result(&replies), [Err("journal"), Err("journal")]);
     assert_eq!(state.applied().unwrap(), Position::ZERO);
+    assert!(core.health().trouble().is_some(), "readiness tells it");
     assert_eq!(result(&commit(&mut core, [batch("p", 0, 1)])), [Ok(())]);
+    assert_eq!(core.health().trouble(), None);
     drop(core);
     machine.power_cut();
     let (core, state) = open(&machine);
@@ -89,8 +91,10 @@ fn a_state_that_fails_is_opened_again_and_the_commit_succeeds() {
         assert!(replies.iter().all(|reply| matches!(reply.try_recv(), Err(TryRecvError::Empty))));
         assert!(state.checkpoint("p", "s", &Digest::of(b"stream")).is_err());
         assert_eq!(result(&commit(&mut core, [batch("r", 0, 1)])), [Err("state")]);
+        assert!(core.health().trouble().is_some());
         machine.table.set_faults(0);
         core.recover().unwrap();
+        assert_eq!(core.health().trouble(), None);
         assert_eq!(result(&replies), [Ok(()), Ok(())]);
         assert_eq!((counter(&state, "p"), counter(&state, "q"), counter(&state, "r")), (6, 1, 0));
         assert_eq!(all(&core), [0, 1, 2, 3, 4, 5, 0]);

@@ -80,6 +80,8 @@ impl Scene {
     }
 
     fn route(&self) {
+        // As each plugin's thread does.
+        self.plugins.iter().for_each(|plugin| plugin.receiver.set_interest(plugin.interest.id));
         let route = |plugin: &Plugin| Route {
             plugin: plugin.name.clone(),
             generation: Digest::of(b"generation"),
@@ -355,6 +357,12 @@ fn a_plugin_gets_only_what_it_is_interested_in_and_its_checkpoint_moves() {
     scene.turn();
     assert!(scene.take(1).is_empty());
     assert_eq!(scene.plugins[1].passed_over, 2);
+    // A generation that may still give way: what it does not want may be what the former one wants.
+    scene.plugins[1].receiver.set_interest(crate::pipeline::lane::UNSETTLED);
+    scene.append("a.log", "fine again\n");
+    scene.turn();
+    assert_eq!(scene.take(1), ["fine again"]);
+    scene.plugins[1].receiver.set_interest(scene.plugins[1].interest.id);
     scene.restart();
     scene.append("a.log", "error 2\n");
     scene.turn();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Lane, Shared, Tail, Turn};
 use crate::model::{Block, Selection};
-use crate::pipeline::lane::Delivery;
+use crate::pipeline::lane::{Delivery, UNSETTLED};
 use crate::pipeline::work::Work;
 use crate::sources::file::checkpoint::Position;
 use crate::sources::file::reader::Reader;
@@ -44,7 +44,7 @@ impl Tail {
             block.checkpoint = self.checkpoint(&position, turn.clock.nanos);
             keep_large_buffer(&mut block.data, &mut turn.buffers.chunk.data);
             let block = Arc::new(block);
-            for (route, selection) in sorted.now {
+            for (route, interest, selection) in sorted.now {
                 let route = &turn.routes.routes[route];
                 let Some(lane) = self.lanes.get_mut(&route.lane.id()) else { continue };
                 lane.moved = false;
@@ -52,7 +52,7 @@ impl Tail {
                 let delivery = Delivery {
                     block: block.clone(),
                     selection,
-                    interest: route.interest.id,
+                    interest,
                     passed_over: std::mem::take(&mut lane.passed_over),
                 };
                 // A closed lane is about to vanish from the routes.
@@ -76,12 +76,19 @@ impl Tail {
         for (route, selection) in turn.routes.select(block, &wanted) {
             let id = routes[route].lane.id();
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            let route_now = &routes[route];
+            let settled = route_now.lane.interest() == route_now.interest.id;
+            let (interest, selection) = match settled {
+                true => (route_now.interest.id, selection),
+                // Another generation serves, or this one may give way: the plugin chooses by itself.
+                false => (UNSETTLED, Selection::All),
+            };
             let selected = selection.len(block);
             if selected == 0 {
                 lane.passed_over += block.records.len() as u64;
                 lane.moved = true;
             } else if routes[route].lane.has_room() {
-                sorted.now.push((route, selection));
+                sorted.now.push((route, interest, selection));
             } else if drop_excess(turn.excess, id, bytes) {
                 turn.metrics.drop_records(&lane.plugin, Drop::Lag, selected);
                 lane.moved = true;
@@ -143,8 +150,8 @@ impl Tail {
 /// A reader's lanes by what becomes of a block.
 #[derive(Default)]
 struct Sorted {
-    /// Routes that take it, and what of it.
-    now: Vec<(usize, Selection)>,
+    /// Routes that take it, by which interest, and what of it.
+    now: Vec<(usize, u64, Selection)>,
     /// Lanes that want some of it and have no room.
     late: Vec<u64>,
 }

@@ -1,0 +1,39 @@
+//! Whether commits work, for readiness and the status. It decides nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What keeps commits from working now. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Mutex<Option<String>>>);
+
+impl Health {
+    /// The trouble, if there is any: it holds until a commit has worked, or the state is up to date again.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    pub(super) fn fails(&self, reason: &impl ToString) {
+        *self.lock() = Some(reason.to_string());
+    }
+
+    pub(super) fn works(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held by the commit thread: when it ends by a panic, nothing can be committed any more.
+pub(super) struct Watch(pub(super) Health);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = "the commit thread has ended by a bug; restart the agent, and please report its log";
+            tracing::error!(reason, "Nothing can be committed any more.");
+            self.0.fails(&reason);
+        }
+    }
+}
