@@ -69,7 +69,7 @@ impl Worker {
         }
     }
 
-    /// The live instance, or a fresh one, for calls that do not fit [`call`](Self::call).
+    /// The live instance, or a fresh one with the last stored snapshot.
     pub(super) fn instance(&mut self) -> Result<&mut Instance, InstanceError> {
         let instance = match self.instance.take() {
             Some(instance) => instance,

@@ -5,7 +5,8 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `swap` exchanges generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
+//! work, `swap` exchanges generations, `land` commits. What to do after a failure is decided by `round` and
+//! `circuit`.
 
 mod call;
 mod evaluate;
