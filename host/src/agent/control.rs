@@ -4,13 +4,15 @@
 //! It never waits for upstreams and calls no guest; compiling and configuring a candidate happens here,
 //! while what serves goes on in its own threads.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
-use super::daemon::Daemon;
-use crate::config::{self, Problems};
-use crate::lifecycle::watch::{Picture, Watch};
+use super::daemon::{self, Daemon};
+use super::retry::Retry;
+use crate::config::{self, Checked, Options, Problems};
+use crate::lifecycle::watch::{LONGEST_UNREST, Picture, Watch};
 use crate::pipeline::worker;
 
 /// Everything that can wake the agent up.
@@ -40,6 +42,9 @@ pub(super) enum NotLoaded {
     /// A source or forwarder cannot be started as configured.
     #[error("{0}")]
     Part(String),
+    /// Files did not come to rest; they are loaded when they do.
+    #[error("{0}")]
+    Unrest(String),
     /// There is nobody left to load anything.
     #[error("the agent is stopping")]
     Stopping,
@@ -78,23 +83,63 @@ impl Control {
     }
 }
 
+/// The files that decide what serves, and what they looked like when it was loaded.
+pub(super) struct Watched {
+    watch: Watch,
+    seen: Picture,
+    /// What the configuration names that was read last, also when it was rejected: its files may be mended.
+    read: Vec<PathBuf>,
+}
+
+impl Watched {
+    /// To be called before anything is loaded: what changes while the agent starts is met afterwards.
+    pub(super) fn before_start(checked: &Checked, options: &Options) -> Self {
+        let mut watched = Self { watch: Watch::new(), seen: Picture::default(), read: Vec::new() };
+        watched.follow(checked, checked, options);
+        watched.seen = watched.watch.picture();
+        watched
+    }
+
+    /// Watches what the active configuration names and the one that was read last. Says whether
+    /// these are all paths that were watched before.
+    fn follow(&mut self, active: &Checked, read: &Checked, options: &Options) -> bool {
+        self.read = daemon::watched(read, options);
+        let known = self.read.iter().all(|path| self.watch.paths().contains(path));
+        self.set(active, options);
+        known
+    }
+
+    /// What was seen is loaded, or was rejected for what it is.
+    fn loaded(&mut self, seen: Picture, active: &Checked, options: &Options) {
+        self.set(active, options);
+        self.seen = seen.only(self.watch.paths());
+    }
+
+    fn set(&mut self, active: &Checked, options: &Options) {
+        let mut paths = daemon::watched(active, options);
+        paths.extend(self.read.iter().cloned());
+        paths.sort();
+        paths.dedup();
+        self.watch.set(paths);
+    }
+}
+
 /// The loop's own state.
 pub(super) struct Loop<'a> {
     daemon: &'a mut Daemon,
     requests: Receiver<Request>,
     heard: Receiver<worker::Event>,
-    watch: Watch,
-    seen: Picture,
+    watched: Watched,
+    retry: Retry,
 }
 
 impl<'a> Loop<'a> {
-    /// Ready to run; what the watched files look like now is taken as loaded.
-    pub(super) fn new(daemon: &'a mut Daemon, requests: Receiver<Request>) -> Self {
+    /// Ready to run, with what was watched since before the start.
+    pub(super) fn new(daemon: &'a mut Daemon, requests: Receiver<Request>, watched: Watched) -> Self {
         let heard = daemon.heard();
-        let mut watch = Watch::new();
-        watch.set(daemon.watched());
-        let seen = watch.picture();
-        Self { daemon, requests, heard, watch, seen }
+        let mut retry = Retry::default();
+        retry.loaded(daemon.is_worth_a_retry(), Instant::now());
+        Self { daemon, requests, heard, watched, retry }
     }
 
     /// Runs until somebody wants the agent to stop.
@@ -111,7 +156,7 @@ impl<'a> Loop<'a> {
 
     fn next(&self) -> Event {
         let config = self.daemon.reload_config();
-        // Without watching, only requests load anything.
+        // Without watching, only requests load anything, and what failed to load.
         let poll = if config.watch { config.poll.0 } else { Duration::from_secs(3600) };
         select! {
             recv(self.requests) -> request => match request {
@@ -119,26 +164,24 @@ impl<'a> Loop<'a> {
                 Ok(Request::Stop) | Err(_) => Event::Stop,
             },
             recv(self.heard) -> event => event.map_or(Event::Stop, Event::Heard),
-            recv(self.watch.hints()) -> _ => Event::Look,
-            default(poll) => Event::Look,
+            recv(self.watched.watch.hints()) -> _ => Event::Look,
+            default(self.retry.wait(poll, Instant::now())) => Event::Look,
         }
     }
 
-    /// Loads what changed, once it rests.
+    /// Loads what changed, once it rests, and what may pass now.
     fn look(&mut self) {
-        if !self.daemon.reload_config().watch || self.watch.picture() == self.seen {
-            return;
+        let changed =
+            || self.daemon.reload_config().watch && self.watched.watch.picture() != self.watched.seen;
+        if self.retry.is_due(Instant::now()) || changed() {
+            // Rejections are logged and shown where they arise.
+            let _ = self.load(false);
         }
-        let settle = self.daemon.reload_config().settle.0;
-        self.seen = self.watch.rest(settle);
-        // Rejections are logged and shown where they arise.
-        let _ = self.load();
     }
 
     fn reload(&mut self, reply: Option<Sender<Reloaded>>) {
         let started = Instant::now();
-        self.seen = self.watch.picture();
-        let outcome = self.load();
+        let outcome = self.load(true);
         tracing::info!(
             successful = outcome.is_ok(),
             seconds = started.elapsed().as_secs_f64(),
@@ -150,11 +193,56 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn load(&mut self) -> Reloaded {
-        let loaded = config::load(self.daemon.options()).map_err(NotLoaded::Config);
-        let outcome = loaded.and_then(|checked| self.daemon.apply(checked));
+    /// Loads everything as it is when it rests.
+    fn load(&mut self, asked: bool) -> Reloaded {
+        // The table has to know what workers did with the last change before the next one.
+        for event in self.heard.try_iter() {
+            self.daemon.heard_from(event);
+        }
+        let until = Instant::now() + LONGEST_UNREST;
+        let outcome = loop {
+            match self.load_once(asked, until) {
+                Some(outcome) => break outcome,
+                None if Instant::now() < until => {}
+                None => {
+                    break Err(NotLoaded::Unrest("the files keep changing while they are read".to_owned()));
+                }
+            }
+        };
+        let passes = match &outcome {
+            Ok(()) | Err(NotLoaded::Config(_) | NotLoaded::Stopping) => false,
+            Err(NotLoaded::Plugins(_)) => self.daemon.is_worth_a_retry(),
+            Err(NotLoaded::Part(_) | NotLoaded::Unrest(_)) => true,
+        };
+        self.retry.loaded(passes, Instant::now());
         self.daemon.reloaded(&outcome);
-        self.watch.set(self.daemon.watched());
         outcome
+    }
+
+    /// One try; none when the files did not stay as they were found at rest.
+    fn load_once(&mut self, asked: bool, until: Instant) -> Option<Reloaded> {
+        let settle = self.daemon.reload_config().settle.0;
+        let seen = match self.watched.watch.rest(settle, until) {
+            Ok(seen) => seen,
+            Err(unrest) => return Some(Err(NotLoaded::Unrest(unrest.to_string()))),
+        };
+        let read = match config::load(self.daemon.options()) {
+            Ok(read) => read,
+            Err(problems) => {
+                self.watched.seen = seen;
+                return Some(Err(NotLoaded::Config(problems)));
+            }
+        };
+        if !self.watched.follow(self.daemon.checked(), &read, self.daemon.options()) {
+            // Of what it names besides, nobody knows yet whether it rests.
+            return None;
+        }
+        let watch = &self.watched.watch;
+        let outcome = self.daemon.apply(read, asked, &|| watch.picture() == seen);
+        if matches!(outcome, Err(NotLoaded::Unrest(_))) {
+            return None;
+        }
+        self.watched.loaded(seen, self.daemon.checked(), self.daemon.options());
+        Some(outcome)
     }
 }

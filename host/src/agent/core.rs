@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::Receiver;
 use picket_journal::Journal;
 use picket_sandbox::{Compiler, CompilerConfig, Engine, EngineConfig, TracingLog};
 use picket_series::Store as SeriesStore;
@@ -19,6 +19,7 @@ use crate::config::Checked;
 use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle};
 use crate::model::{Sample, now_nanos};
 use crate::pipeline::commit::{self, CommitThread, Committer};
+use crate::pipeline::events;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
@@ -82,7 +83,7 @@ impl Core {
         let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
         compiler_metrics::register(&registry, compiler.clone())?;
         let active_alerts = alerts::ActiveAlerts::default();
-        let (events, heard) = unbounded();
+        let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
         let shared = worker::Shared {
             committer: committer.clone(),

@@ -22,7 +22,7 @@ use crate::archive::{self, Archive};
 use crate::config::{Checked, Options};
 use crate::forwarders::{self, Forwarders, drain};
 use crate::lifecycle::config::ReloadConfig;
-use crate::lifecycle::{Brings, Lifecycle, PluginStatus, Rejections, Wanted};
+use crate::lifecycle::{Brings, Lifecycle, NotChanged, PluginStatus, Rejections, Wanted};
 use crate::model::now_nanos;
 use crate::pipeline::circuit::Patience;
 use crate::pipeline::worker;
@@ -142,35 +142,45 @@ impl Daemon {
         &self.checked.reload
     }
 
-    /// Files and folders whose change is a reason to load.
-    pub(super) fn watched(&self) -> Vec<PathBuf> {
-        let mut paths: Vec<PathBuf> = self.checked.files().map(PathBuf::from).collect();
-        paths.extend(self.options.file.parent().map(|folder| folder.join("conf.d")));
-        paths.extend(Lifecycle::paths(&self.checked.plugins));
-        paths.sort();
-        paths.dedup();
-        paths
+    /// Whether what was loaded last is worth loading again though nothing has changed: what was in its way
+    /// passes by itself.
+    pub(super) fn is_worth_a_retry(&self) -> bool {
+        self.core.lifecycle.is_transient()
     }
 
     /// Applies a new configuration: plugins first, all or nothing; only when they serve, the rest follows.
-    pub(super) fn apply(&mut self, checked: Checked) -> Reloaded {
+    /// With `asked`, what ran out of time or memory is tried again. `rests` says whether the files that
+    /// plugins consist of are as they were found at rest.
+    pub(super) fn apply(&mut self, checked: Checked, asked: bool, rests: &dyn Fn() -> bool) -> Reloaded {
+        // What can be known beforehand is known before the first plugin changes.
+        check_parts(&checked).map_err(NotLoaded::Part)?;
         let brings = brings(&checked);
         let locate = |path: &str| place(&checked, path);
-        let wanted = wanted(&checked, &brings, &locate);
+        let active = Some(&self.checked.plugins).filter(|_| !checked.means_the_same(&self.checked));
+        let wanted = Wanted { active, asked, rests, ..wanted(&checked, &brings, &locate) };
         let rejected = |rejections: Rejections| NotLoaded::Plugins(rejections.to_string());
-        self.core.lifecycle.change(&wanted).map_err(rejected)?;
-        if let Some(parts) = lock(&self.parts).as_mut() {
-            let changed = parts.sources.reconfigure(checked.sources.clone());
-            changed.map_err(|error| NotLoaded::Part(error.to_string()))?;
-            parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
-            let changed = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
-            changed.map_err(|error| NotLoaded::Part(error.to_string()))?;
-            self.core.committer.set_readers(&readers(&checked));
-        }
+        self.core.lifecycle.change(&wanted).map_err(|error| match error {
+            NotChanged::Rejected(rejections) => rejected(rejections),
+            NotChanged::Moved => NotLoaded::Unrest(error.to_string()),
+        })?;
+        let parts = self.reconfigure_parts(&checked);
         self.warn_of_restart(&checked);
         self.shown.configured(&checked);
         self.checked = checked;
-        Ok(())
+        parts.map_err(NotLoaded::Part)?;
+        self.core.lifecycle.refused().map_err(rejected)
+    }
+
+    /// Brings what runs around the plugins to what is wanted. What fails here is mended by another try.
+    fn reconfigure_parts(&self, checked: &Checked) -> Result<(), String> {
+        let mut parts = lock(&self.parts);
+        let Some(parts) = parts.as_mut() else { return Ok(()) };
+        let sources = parts.sources.reconfigure(checked.sources.clone());
+        parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
+        let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
+        self.core.committer.set_readers(&readers(checked));
+        sources.map_err(|error| error.to_string())?;
+        forwarders.map_err(|error| error.to_string())
     }
 
     /// Counts a reload and shows what it came to.
@@ -178,25 +188,13 @@ impl Daemon {
         self.reloads.reloaded(outcome.is_ok());
         self.shown.reloaded(outcome);
         if let Err(reason) = outcome {
-            tracing::error!(%reason, "What was loaded is not active; what served before serves on.");
+            tracing::error!(%reason, "Not all that is wanted serves; in its place serves what served before.");
         }
     }
 
-    /// Some settings are read only once.
+    /// Says which changes wait for the next start.
     fn warn_of_restart(&self, new: &Checked) {
-        let old = &self.checked;
-        let fixed = [
-            ("data_dir", old.data_dir != new.data_dir),
-            ("[agent]", old.agent != new.agent),
-            ("[api]", old.api != new.api),
-            ("[archive]", old.archive != new.archive),
-            ("[compile]", old.compile != new.compile),
-            ("[journal]", old.journal != new.journal),
-            ("[log]", old.log != new.log),
-            ("[series]", old.series != new.series),
-            ("[state]", old.state != new.state),
-        ];
-        for (setting, _) in fixed.iter().filter(|(_, changed)| *changed) {
+        for setting in read_once(&self.checked, new) {
             tracing::warn!(
                 setting,
                 "The change of this setting takes effect when the agent is started again."
@@ -224,6 +222,39 @@ fn maintain(core: &Core) -> anyhow::Result<Every> {
         Maintenance::new(core.state.clone(), core.series.clone(), Box::new(kept), &core.registry)?;
     Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
         .context("no thread can be started for maintenance; raise the limit of processes")
+}
+
+/// Files and folders whose change is a reason to load a configuration.
+pub(super) fn watched(checked: &Checked, options: &Options) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = checked.files().map(PathBuf::from).collect();
+    paths.extend(options.file.parent().map(|folder| folder.join("conf.d")));
+    paths.extend(Lifecycle::paths(&checked.plugins));
+    paths
+}
+
+/// Settings that differ and are read only at the start.
+fn read_once(old: &Checked, new: &Checked) -> Vec<&'static str> {
+    let fixed = [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("[agent]", old.agent != new.agent),
+        ("[api]", old.api != new.api),
+        ("[archive]", old.archive != new.archive),
+        ("[compile]", old.compile != new.compile),
+        ("[journal]", old.journal != new.journal),
+        ("[log]", old.log != new.log),
+        ("[series]", old.series != new.series),
+        ("[state]", old.state != new.state),
+        ("[supervision]", old.supervision != new.supervision),
+    ];
+    fixed.into_iter().filter(|(_, changed)| *changed).map(|(setting, _)| setting).collect()
+}
+
+/// Whether sources and forwarders can be started as configured, as far as that shows before.
+fn check_parts(checked: &Checked) -> Result<(), String> {
+    for (name, source) in &checked.sources {
+        source.check().map_err(|error| format!("[sources.{name}]: {error}"))?;
+    }
+    Forwarders::check(&checked.forwarders).map_err(|error| error.to_string())
 }
 
 fn lock(parts: &Mutex<Option<Parts>>) -> MutexGuard<'_, Option<Parts>> {
@@ -256,10 +287,37 @@ pub(super) fn wanted<'a>(
         first_pause: checked.supervision.rest.0,
         longest_pause: checked.supervision.longest_rest.0,
     };
-    Wanted { plugins: &checked.plugins, sources, patience, locate }
+    Wanted {
+        plugins: &checked.plugins,
+        sources,
+        patience,
+        locate,
+        active: None,
+        asked: true,
+        rests: &|| true,
+    }
 }
 
 /// Where a setting was written, as `file:line`.
 pub(super) fn place(checked: &Checked, path: &str) -> Option<String> {
     checked.locate(path).map(|place| place.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::config::load_text;
+
+    fn checked(text: &str) -> Checked {
+        load_text("picket.toml", text, &Options::default()).unwrap()
+    }
+
+    #[test]
+    fn what_a_reload_does_not_change_is_told() {
+        let old = checked("");
+        assert_eq!(read_once(&old, &checked("[reload]\npoll = \"1s\"")), [""; 0]);
+        let new = checked("[supervision]\nfailures = 9\n[agent]\ndrain = \"1s\"");
+        assert_eq!(read_once(&old, &new), ["[agent]", "[supervision]"]);
+    }
 }

@@ -12,6 +12,7 @@ mod every;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
+mod retry;
 mod series;
 mod signals;
 mod sinks;
@@ -39,6 +40,7 @@ pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
     let (control, requests) = control::Control::new();
     // First of all, so that a signal during the start is not lost.
     let signals = signals::start(control.clone())?;
+    let watched = control::Watched::before_start(&checked, &options);
     let mut daemon = daemon::Daemon::start(checked, options, registry.clone())?;
     let view = Arc::new(view::AgentView::new(daemon.shown(), control));
     let metrics = api::Metrics::new(&registry)?;
@@ -48,7 +50,7 @@ pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"), socket = %daemon.checked().api.socket.display(),
         listen = server.address().map(|address| address.to_string()).unwrap_or_default(), "The agent runs."
     );
-    control::Loop::new(&mut daemon, requests).run();
+    control::Loop::new(&mut daemon, requests, watched).run();
     tracing::info!("The agent stops: plugins finish what they hold.");
     server.stop();
     let stopped = daemon.stop();

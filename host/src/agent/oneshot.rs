@@ -184,6 +184,8 @@ impl Run {
     fn start(checked: &Checked, cache: PathBuf, report: &mut dyn Report) -> anyhow::Result<Self> {
         let folders = Folders { data: checked.data_dir.clone(), cache };
         let mut core = Core::start(checked, &folders, Registry::new())?;
+        // Nothing is exchanged in a run: what workers tell ends here.
+        core.heard = crossbeam_channel::never();
         let drain = core.committer.drain(core.committer.tail().first());
         let sources = brings(checked);
         let started = core.lifecycle.start(&wanted(checked, &sources, &|path| place(checked, path)));

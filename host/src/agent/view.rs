@@ -288,7 +288,7 @@ impl View for AgentView {
         let problems = match outcome {
             Ok(()) | Err(NotLoaded::Plugins(_)) => Vec::new(),
             Err(NotLoaded::Config(problems)) => problems.0.iter().map(config_problem).collect(),
-            Err(other @ (NotLoaded::Part(_) | NotLoaded::Stopping)) => {
+            Err(other @ (NotLoaded::Part(_) | NotLoaded::Unrest(_) | NotLoaded::Stopping)) => {
                 vec![config_problem(&Problem::new(Code::BadValue, other.to_string()))]
             }
         };

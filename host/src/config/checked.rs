@@ -72,6 +72,19 @@ impl Checked {
         }
     }
 
+    /// Whether every setting has the same value, however and wherever it is written.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        let paths = |of: &Self| (of.data_dir.clone(), of.plugin_dir.clone());
+        paths(self) == paths(other)
+            && (&self.sources, &self.plugins, &self.forwarders)
+                == (&other.sources, &other.plugins, &other.forwarders)
+            && (&self.agent, &self.log, &self.api, &self.reload)
+                == (&other.agent, &other.log, &other.api, &other.reload)
+            && (&self.compile, &self.supervision, &self.archive)
+                == (&other.compile, &other.supervision, &other.archive)
+            && (&self.journal, &self.state, &self.series) == (&other.journal, &other.state, &other.series)
+    }
+
     /// The files that were read: the main file first.
     pub fn files(&self) -> impl Iterator<Item = &std::path::Path> {
         self.files.paths()

@@ -56,6 +56,9 @@ pub enum Rejection {
     /// `restore` refuses the memory of the generation that serves.
     #[error("{0}")]
     Restore(String),
+    /// There is no memory to give it, because what was stored cannot be read now, or no room to take it.
+    #[error("the memory of the generation before it cannot be carried over now: {0}")]
+    Snapshot(String),
     /// Its first call failed.
     #[error("its first call failed: {0}")]
     FirstCall(String),
@@ -77,7 +80,7 @@ impl Rejection {
             Self::Unsuitable(_) | Self::Configure { .. } | Self::Instance(_) | Self::Interest(_) => {
                 "configure"
             }
-            Self::Restore(_) => "restore",
+            Self::Restore(_) | Self::Snapshot(_) => "restore",
             Self::FirstCall(_) => "first-call",
             Self::Busy(_) => "swap",
             Self::Together(_) => "together",

@@ -1,32 +1,54 @@
 //! One change of the plugin table: all or nothing.
+//!
+//! What is wanted is looked at, what differs becomes candidates, and all of them come to serve or none
+//! does. What was rejected before and is still wanted is not tried again, and what changed with
+//! it stays held. How a plugin gets its thread is told in `table`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use picket_sandbox::Kind;
-
-use super::candidate::{self, Brings, Candidate, Rejection};
+use super::candidate::{self, Candidate, Rejection};
 use super::config::Plugin;
-use super::slot::{Ready, Slot};
+use super::passing::Again;
+use super::refusals::{Culprit, Identity};
+use super::slot::{Made, Ready};
 use super::staged::Staged;
-use super::{Lifecycle, Rejections, Wanted, active_name};
-use crate::alerts::Alerts;
-use crate::model::{Digest, LifecycleEvent};
+use super::table::{Fresh, brings};
+use super::{Lifecycle, NotChanged, Rejections, Wanted};
+use crate::model::Digest;
 use crate::pipeline::generation::Surroundings;
-use crate::pipeline::lane::lane;
-use crate::pipeline::matcher::MatchError;
 use crate::pipeline::plugin_state::PluginState;
-use crate::pipeline::route::{Route, SourceRoutes, Takes};
-use crate::pipeline::worker::{Start, Worker};
 
-/// How long a removed plugin may take to finish what waits for it.
-const REMOVAL: Duration = Duration::from_secs(30);
+/// What a look at a wanted plugin came to.
+struct Looked {
+    plugin: String,
+    identity: Identity,
+    look: Look,
+}
 
-/// A plugin without a predecessor: it serves as soon as it has a thread.
-struct Fresh {
-    candidate: Candidate,
-    surroundings: Surroundings,
+enum Look {
+    /// Just that serves.
+    Serves,
+    /// Something else serves, or nothing.
+    Differs(Arc<Staged>),
+    /// It cannot come to serve, or must not serve on like this.
+    Bad(Rejection),
+}
+
+/// A plugin that keeps a change from being made.
+struct Guilty {
+    plugin: String,
+    identity: Identity,
+    rejection: Rejection,
+}
+
+/// Candidates on their way, by what they wait for.
+#[derive(Default)]
+struct Coming {
+    /// Those with a predecessor: the word that they serve.
+    ready: Vec<(String, Ready, Made)>,
+    /// Those without one: a thread.
+    fresh: Vec<Fresh>,
 }
 
 impl Lifecycle {
@@ -37,44 +59,63 @@ impl Lifecycle {
         self.sources = wanted.sources.clone();
         let mut rejections = Vec::new();
         for plugin in wanted.plugins.values() {
-            let change = self.stage(plugin, wanted).and_then(|staged| match staged {
-                Some(staged) => self.change_together(vec![staged], wanted).map_err(|mut all| all.remove(0).1),
-                None => Ok(()),
-            });
-            if let Err(rejection) = change {
-                rejections.push((plugin.name.clone(), rejection.to_string()));
-                self.fall_back(plugin, wanted);
+            let Looked { plugin, identity, look } = self.look(plugin, wanted);
+            let rejection = match look {
+                Look::Serves => None,
+                Look::Bad(rejection) => Some(rejection),
+                Look::Differs(staged) => {
+                    let changed = self.change_together(&[staged], wanted);
+                    changed.err().and_then(|all| all.into_iter().next()).map(|(_, rejection)| rejection)
+                }
+            };
+            if let Some(rejection) = rejection {
+                self.fall_back(&plugin, identity.generation, wanted);
+                self.note(&plugin, identity.generation, &rejection);
+                self.transient |= rejection.is_transient();
+                self.refusals.note_one(&plugin, identity, &rejection);
+                rejections.push((plugin, rejection.to_string()));
             }
         }
+        self.forget_unwanted(wanted.plugins);
+        self.delete_unused();
         self.update_routes();
         if rejections.is_empty() { Ok(()) } else { Err(Rejections(rejections)) }
     }
 
-    /// Brings the table to what is wanted: all plugins that differ change together, or none does.
-    pub fn change(&mut self, wanted: &Wanted<'_>) -> Result<(), Rejections> {
-        let mut staged = Vec::new();
-        let mut rejections = Vec::new();
-        for plugin in wanted.plugins.values() {
-            match self.stage(plugin, wanted) {
-                Ok(new) => staged.extend(new),
-                Err(rejection) => rejections.push((plugin.name.clone(), rejection)),
-            }
+    /// Brings the table to what is wanted: all plugins that differ change together, or none does. Plugins
+    /// that stand refused hold back what changed with them, and nothing else. `Ok` means that the rest
+    /// of the configuration may follow; what still stands refused is told by [`refused`](Self::refused).
+    pub fn change(&mut self, wanted: &Wanted<'_>) -> Result<(), NotChanged> {
+        let looked: Vec<Looked> = wanted.plugins.values().map(|plugin| self.look(plugin, wanted)).collect();
+        if !(wanted.rests)() {
+            return Err(NotChanged::Moved);
         }
-        if let Some((culprit, _)) = rejections.first() {
-            for other in &staged {
-                let rejection = Rejection::Together(culprit.clone());
-                self.statuses.rejected(&other.plugin, Some(other.digest), &rejection);
-            }
-        } else if let Err(failed) = self.change_together(staged, wanted) {
-            rejections = failed;
+        self.transient = false;
+        let identities =
+            looked.iter().map(|looked| (looked.plugin.clone(), looked.identity.clone())).collect();
+        self.refusals.review(&identities, wanted.asked, wanted.active.is_some());
+        let (staged, mut guilty) = self.sort(looked, wanted);
+        if guilty.is_empty()
+            && let Err(rejections) = self.change_together(&staged, wanted)
+        {
+            let of = |(name, rejection): (String, Rejection)| {
+                let identity = identities.get(&name).cloned()?;
+                Some(Guilty { plugin: name, identity, rejection })
+            };
+            guilty = rejections.into_iter().filter_map(of).collect();
         }
-        if rejections.is_empty() {
-            self.sources = wanted.sources.clone();
-            self.remove_unwanted(wanted.plugins);
-            self.update_routes();
-            return Ok(());
+        if !guilty.is_empty() {
+            return Err(self.reject(&staged, guilty, wanted.active.is_some()).into());
         }
-        Err(Rejections(rejections.into_iter().map(|(plugin, reason)| (plugin, reason.to_string())).collect()))
+        if self.refusals.holds_configuration().is_some() {
+            return Err(Rejections(self.refusals.standing()).into());
+        }
+        self.sources = wanted.sources.clone();
+        self.remove_unwanted(wanted.plugins);
+        self.forget_unwanted(wanted.plugins);
+        self.delete_unused();
+        self.update_routes();
+        Ok(())
     }
 
     /// Makes a candidate of every plugin and gives up on it: what would be rejected, and why.
@@ -89,67 +130,85 @@ impl Lifecycle {
         rejections
     }
 
-    /// Reads what a plugin consists of; none when just that serves already, or was refused already.
-    fn stage(&mut self, plugin: &Plugin, wanted: &Wanted<'_>) -> Result<Option<Arc<Staged>>, Rejection> {
-        let staged = Staged::read(plugin).map_err(|error| {
-            let rejection = Rejection::from(error);
-            self.note(&plugin.name, None, &rejection);
-            rejection
-        })?;
-        if self.refused.get(&plugin.name) == Some(&staged.digest) {
-            return Ok(None);
-        }
-        let serves = self.table.get(&plugin.name).map(|slot| slot.generation.clone());
-        match serves {
+    /// Reads what a plugin consists of and compares it with what serves.
+    fn look(&self, section: &Plugin, wanted: &Wanted<'_>) -> Looked {
+        let plugin = section.name.clone();
+        let mut identity = Identity { generation: None, brings: brings(section, wanted.sources) };
+        let staged = match Staged::read(section) {
+            Ok(staged) => staged,
+            Err(error) => return Looked { plugin, identity, look: Look::Bad(error.into()) },
+        };
+        identity.generation = Some(staged.digest);
+        let serves = self.table.get(&plugin).map(|slot| slot.generation());
+        let look = match serves {
             Some(generation) if generation.origin.generation == staged.digest => {
-                candidate::suits(&generation, &brings(plugin, wanted.sources))?;
-                self.refused.remove(&plugin.name);
-                self.statuses.settled(&plugin.name);
-                Ok(None)
+                candidate::suits(generation, &identity.brings).map_or_else(Look::Bad, |()| Look::Serves)
             }
-            _ => Ok(Some(Arc::new(staged))),
+            _ => Look::Differs(Arc::new(staged)),
+        };
+        Looked { plugin, identity, look }
+    }
+
+    /// What is new and may be tried, and who is newly to blame. The rest stays as it is.
+    fn sort(&mut self, looked: Vec<Looked>, wanted: &Wanted<'_>) -> (Vec<Arc<Staged>>, Vec<Guilty>) {
+        let mut staged = Vec::new();
+        let mut guilty = Vec::new();
+        for Looked { plugin, identity, look } in looked {
+            match look {
+                Look::Serves => self.statuses.settled(&plugin),
+                Look::Bad(rejection) if self.refusals.blames(&plugin, Some(&rejection.to_string())) => {
+                    self.note(&plugin, identity.generation, &rejection)
+                }
+                Look::Bad(rejection) => guilty.push(Guilty { plugin, identity, rejection }),
+                Look::Differs(_) if self.refusals.blames(&plugin, None) => {}
+                Look::Differs(new) => match self.held(&new, wanted) {
+                    Some(culprit) => self.note(&plugin, Some(new.digest), &Rejection::Together(culprit)),
+                    None => staged.push(new),
+                },
+            }
         }
+        (staged, guilty)
+    }
+
+    /// Because of whom a plugin may not change, if it may not: it changed with a culprit, or it is part of a
+    /// configuration that is held back.
+    fn held(&self, staged: &Staged, wanted: &Wanted<'_>) -> Option<String> {
+        let section = |active: &BTreeMap<String, Plugin>| active.get(&staged.plugin) == Some(&staged.section);
+        let with_configuration = wanted.active.is_some_and(|active| !section(active));
+        let configuration = || self.refusals.holds_configuration().filter(|_| with_configuration);
+        self.refusals.holds(&staged.plugin).or_else(configuration)
     }
 
     /// Makes candidates of everything staged; if all are ready, they serve.
-    fn change_together(
+    pub(super) fn change_together(
         &mut self,
-        staged: Vec<Arc<Staged>>,
+        staged: &[Arc<Staged>],
         wanted: &Wanted<'_>,
     ) -> Result<(), Vec<(String, Rejection)>> {
         let mut candidates = Vec::new();
         let mut rejections = Vec::new();
-        for staged in &staged {
+        for staged in staged {
             match self.candidate(staged.clone(), wanted) {
                 Ok(candidate) => candidates.push(candidate),
-                Err(rejection) => rejections.push((staged.clone(), rejection)),
-            }
-        }
-        let mut ready = Vec::new();
-        let mut fresh = Vec::new();
-        if rejections.is_empty() {
-            for candidate in candidates {
-                let staged = candidate.staged.clone();
-                match self.make_ready(candidate, &mut ready, &mut fresh) {
-                    Ok(()) => {}
-                    Err(rejection) => {
-                        rejections.push((staged, rejection));
-                        break;
-                    }
-                }
+                Err(rejection) => rejections.push((staged.plugin.clone(), rejection)),
             }
         }
         if !rejections.is_empty() {
-            // Dropping what is ready gives it up.
-            return Err(self.reject(&staged, rejections));
+            return Err(rejections);
         }
-        for (name, ready, (generation, section)) in ready {
+        let mut coming = Coming::default();
+        for candidate in candidates {
+            let plugin = candidate.staged.plugin.clone();
+            // Dropping what is ready gives it up.
+            self.make_ready(candidate, &mut coming).map_err(|rejection| vec![(plugin, rejection)])?;
+        }
+        for (name, ready, made) in coming.ready {
             let Some(slot) = self.table.get_mut(&name) else { continue };
             ready.serve();
-            slot.serves(generation, section);
+            slot.serves(made);
             self.activated(&name);
         }
-        for fresh in fresh {
+        for fresh in coming.fresh {
             self.spawn(fresh, wanted);
         }
         self.update_routes();
@@ -174,59 +233,54 @@ impl Lifecycle {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the two lists exist only between this function and its caller"
-    )]
-    fn make_ready(
-        &mut self,
-        candidate: Candidate,
-        ready: &mut Vec<(String, Ready, (Arc<crate::pipeline::generation::Generation>, Plugin))>,
-        fresh: &mut Vec<Fresh>,
-    ) -> Result<(), Rejection> {
+    fn make_ready(&mut self, candidate: Candidate, coming: &mut Coming) -> Result<(), Rejection> {
         if let Err(error) = self.deps.store.save(&candidate.staged) {
             tracing::warn!(plugin = candidate.staged.plugin, %error, "The generation cannot be kept for a restart.");
         }
         let name = candidate.staged.plugin.clone();
         match self.table.get(&name) {
             Some(slot) => {
-                let (word, serves) = slot.prepare(candidate)?;
-                ready.push((name, word, serves));
+                let (word, made) = slot.prepare(candidate)?;
+                coming.ready.push((name, word, made));
             }
             None => {
                 let surroundings = self.surroundings(&name);
-                fresh.push(Fresh { candidate: remembering(candidate, &surroundings)?, surroundings });
+                coming.fresh.push(Fresh { candidate: remembering(candidate, &surroundings)?, surroundings });
             }
         }
         Ok(())
     }
 
-    /// Notes who is to blame, and that the others were held back.
-    fn reject(
-        &mut self,
-        all: &[Arc<Staged>],
-        guilty: Vec<(Arc<Staged>, Rejection)>,
-    ) -> Vec<(String, Rejection)> {
-        let culprit = guilty.first().map(|(staged, _)| staged.plugin.clone()).unwrap_or_default();
-        for staged in all {
-            match guilty.iter().find(|(one, _)| one.plugin == staged.plugin) {
-                Some((_, rejection)) => {
-                    if !matches!(rejection, Rejection::Busy(_)) {
-                        self.refused.insert(staged.plugin.clone(), staged.digest);
-                    }
-                    self.note(&staged.plugin, Some(staged.digest), rejection);
-                }
-                None => self.note(&staged.plugin, Some(staged.digest), &Rejection::Together(culprit.clone())),
+    /// Notes who is to blame, and that the others are held back.
+    fn reject(&mut self, staged: &[Arc<Staged>], guilty: Vec<Guilty>, configuration: bool) -> Rejections {
+        let culprit = guilty.first().map(|guilty| guilty.plugin.clone()).unwrap_or_default();
+        self.transient = guilty.iter().all(|guilty| guilty.rejection.is_transient());
+        let mut held = BTreeSet::new();
+        for staged in staged.iter().filter(|staged| guilty.iter().all(|one| one.plugin != staged.plugin)) {
+            self.note(&staged.plugin, Some(staged.digest), &Rejection::Together(culprit.clone()));
+            held.insert(staged.plugin.clone());
+        }
+        let mut culprits = BTreeMap::new();
+        let mut passing = Vec::new();
+        for Guilty { plugin, identity, rejection } in guilty {
+            self.note(&plugin, identity.generation, &rejection);
+            let (reason, again) = (rejection.to_string(), rejection.again());
+            if again == Again::Soon {
+                held.insert(plugin.clone());
+                passing.push((plugin, reason));
+            } else {
+                culprits.insert(plugin, Culprit { identity, reason, again });
             }
         }
-        guilty.into_iter().map(|(staged, rejection)| (staged.plugin.clone(), rejection)).collect()
+        self.refusals.note(culprits, held, configuration);
+        Rejections(self.refusals.standing().into_iter().chain(passing).collect())
     }
 
     /// Tells about a rejection: log, metric, API.
     fn note(&mut self, plugin: &str, generation: Option<Digest>, rejection: &Rejection) {
         let serves = self.table.get(plugin).map_or_else(
             || "nothing serves in its place".to_owned(),
-            |slot| format!("generation {} serves on", slot.generation.origin.generation.short()),
+            |slot| format!("generation {} serves on", slot.generation().origin.generation.short()),
         );
         if self.statuses.rejected(plugin, generation, rejection) {
             self.deps.metrics.rejected(plugin, rejection);
@@ -234,153 +288,18 @@ impl Lifecycle {
             tracing::error!(plugin, generation, serves, reason = %rejection, "A new generation was rejected.");
         }
     }
-
-    /// Serves the generation that served before the last stop, since the wanted one is bad.
-    fn fall_back(&mut self, plugin: &Plugin, wanted: &Wanted<'_>) {
-        let stored = match self.deps.state.meta_get(&active_name(&plugin.name)) {
-            Ok(Some(digest)) => digest,
-            Ok(None) => return,
-            Err(error) => {
-                return tracing::error!(plugin = plugin.name, %error, "The last generation is unknown.");
-            }
-        };
-        let Ok(digest) = <[u8; 32]>::try_from(stored.as_slice()) else { return };
-        if self.refused.get(&plugin.name) == Some(&Digest(digest)) {
-            return;
-        }
-        let outcome =
-            self.deps.store.load(&Digest(digest)).map_err(|error| error.to_string()).and_then(|staged| {
-                let refused = self.refused.get(&plugin.name).copied();
-                let changed = self.change_together(vec![Arc::new(staged)], wanted);
-                self.refused.extend(refused.map(|digest| (plugin.name.clone(), digest)));
-                changed.map_err(|all| all.into_iter().map(|(_, reason)| reason.to_string()).collect())
-            });
-        match outcome {
-            Ok(()) => tracing::warn!(
-                plugin = plugin.name,
-                generation = Digest(digest).short(),
-                "The generation that served before the last stop serves, because the wanted one was rejected."
-            ),
-            Err(error) => {
-                tracing::error!(plugin = plugin.name, error, "The last generation cannot be served either.")
-            }
-        }
-    }
-
-    /// Starts a plugin's thread.
-    fn spawn(&mut self, fresh: Fresh, wanted: &Wanted<'_>) {
-        let Fresh { candidate, surroundings } = fresh;
-        let Candidate { staged, generation, instance } = candidate;
-        let name = staged.plugin.clone();
-        let queue = usize::try_from(staged.section.limits.queue.0).unwrap_or(usize::MAX);
-        let (sender, receiver) = lane(name.clone(), queue);
-        let alerts = self.alerts(&name);
-        let worker = Worker::new(Start {
-            lane: receiver,
-            shared: self.deps.shared.clone(),
-            surroundings: surroundings.clone(),
-            generation: generation.clone(),
-            instance,
-            patience: wanted.patience,
-            alerts,
-        });
-        let thread = std::thread::Builder::new().name(format!("plugin {name}")).spawn(move || worker.run());
-        match thread {
-            Ok(thread) => {
-                let slot = Slot::new((generation, staged.section.clone()), surroundings, sender, thread);
-                self.table.insert(name.clone(), slot);
-                self.activated(&name);
-                self.remember(&name, staged.digest);
-            }
-            Err(error) => {
-                tracing::error!(plugin = name, %error, "The plugin has no thread and does not serve.")
-            }
-        }
-    }
-
-    /// The plugin's alerts as they were when it last served.
-    fn alerts(&self, plugin: &str) -> Alerts {
-        let stored = self.deps.state.alerts(plugin).unwrap_or_else(|error| {
-            tracing::error!(plugin, %error, "Stored alerts cannot be read; they begin anew.");
-            Vec::new()
-        });
-        let deps = &self.deps.alerts;
-        let (alerts, errors) = Alerts::restore(plugin, stored, deps.config, &deps.active, &deps.metrics);
-        for error in errors {
-            tracing::error!(plugin, %error, "A stored alert cannot be read; it begins anew.");
-        }
-        alerts
-    }
-
-    fn activated(&mut self, name: &str) {
-        let Some(slot) = self.table.get(name) else { return };
-        self.refused.remove(name);
-        self.statuses.active(slot);
-        self.deps.metrics.activated(name);
-        tracing::info!(
-            plugin = name, generation = slot.generation.origin.generation.short(),
-            version = slot.generation.version, event = ?LifecycleEvent::Active, "A generation serves."
-        );
-    }
-
-    fn remove_unwanted(&mut self, wanted: &BTreeMap<String, Plugin>) {
-        let gone: Vec<String> =
-            self.table.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        for name in gone {
-            let Some(slot) = self.table.remove(&name) else { continue };
-            self.update_routes();
-            slot.drain().wait(Instant::now() + REMOVAL);
-            self.statuses.removed(&name);
-            self.deps.shared.plugin_metrics.forget(&name);
-            self.deps.shared.metrics.forget(&name);
-            self.refused.remove(&name);
-            tracing::info!(plugin = name, "The plugin was removed; it has finished its work.");
-        }
-        self.statuses.retain(wanted);
-    }
-
-    /// Routes to every plugin, for a run without sources.
-    pub fn all_routes(&self) -> Result<SourceRoutes, MatchError> {
-        SourceRoutes::new(self.table.iter().map(|(name, slot)| route(name, slot)).collect())
-    }
-
-    /// Tells the sources whom they feed.
-    pub(super) fn update_routes(&mut self) {
-        let mut routes: BTreeMap<String, Vec<Route>> =
-            self.sources.keys().map(|source| (source.clone(), Vec::new())).collect();
-        for (name, slot) in &self.table {
-            for source in &slot.section.sources {
-                routes.entry(source.clone()).or_default().push(route(name, slot));
-            }
-        }
-        if let Err(error) = self.deps.router.set_all(routes.into_iter().collect()) {
-            tracing::error!(%error, "The literals of all plugins together cannot be searched for; the former routes stay.");
-        }
-    }
-}
-
-fn route(name: &str, slot: &Slot) -> Route {
-    let is = |kind| slot.generation.kinds.contains(&kind);
-    Route {
-        takes: Takes { scan: is(Kind::Scanner), unpack: is(Kind::Unpacker) },
-        plugin: name.to_owned(),
-        generation: slot.generation.origin.generation,
-        interest: slot.generation.interest.clone(),
-        lane: Arc::new(slot.lane.clone()),
-    }
-}
-
-fn brings(plugin: &Plugin, sources: &BTreeMap<String, Brings>) -> Vec<(String, Brings)> {
-    let brings = |name: &String| sources.get(name).map(|brings| (name.clone(), *brings));
-    plugin.sources.iter().filter_map(brings).collect()
 }
 
 /// Gives a candidate without a live predecessor the memory that was stored last.
 fn remembering(mut candidate: Candidate, surroundings: &Surroundings) -> Result<Candidate, Rejection> {
-    let (bytes, version) = surroundings.state.snapshot().map_err(Rejection::Restore)?;
+    let (bytes, version) = surroundings.state.snapshot().map_err(Rejection::Snapshot)?;
     if !bytes.is_empty() {
         candidate.instance.restore(&bytes, &version).map_err(|error| {
-            Rejection::Restore(format!("`restore` of the stored snapshot failed: {error}"))
+            let reason = format!("`restore` of the stored snapshot failed: {error}");
+            match error {
+                picket_sandbox::CallError::Budget { .. } => Rejection::Snapshot(reason),
+                _ => Rejection::Restore(reason),
+            }
         })?;
     }
     Ok(candidate)

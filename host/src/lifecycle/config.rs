@@ -174,8 +174,8 @@ pub struct ReloadConfig {
     /// Whether changes of the configuration, of components and of assets are noticed by themselves.
     /// Without it only SIGHUP and `POST /-/reload` load them.
     pub watch: bool,
-    /// How long nothing may have changed before changes are loaded. What changes within that time
-    /// becomes active together.
+    /// How long nothing may have changed before changes are loaded, also when a reload is asked for. What
+    /// changes within that time becomes active together. What does not rest for 10 s is not loaded.
     pub settle: Span,
     /// How often the files are looked at in case the kernel did not tell of a change (network file
     /// systems do not).
@@ -206,7 +206,7 @@ impl Default for CompileConfig {
     }
 }
 
-/// What happens to a plugin that keeps failing.
+/// What happens to a plugin that keeps failing. A change takes effect when the agent is started again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SupervisionConfig {

@@ -17,9 +17,14 @@ pub mod trusted;
 
 mod candidate;
 mod change;
+mod kept;
 mod metrics;
+mod passing;
+mod refusals;
+mod served;
 mod slot;
 mod status;
+mod table;
 
 pub mod watch;
 
@@ -38,10 +43,12 @@ use std::time::Duration;
 use picket_sandbox::{Compiler, LogSink, SeriesReader};
 
 use self::config::Plugin;
+use self::refusals::{Identity, Refusals};
 use self::slot::Slot;
 use crate::alerts;
 use crate::model::{Digest, Origin, now_nanos};
 use crate::pipeline::circuit::Patience;
+use crate::pipeline::control::Ending;
 use crate::pipeline::route::Router;
 use crate::pipeline::worker::{self, Event};
 use crate::state::State;
@@ -88,6 +95,12 @@ pub struct Wanted<'a> {
     pub patience: Patience,
     /// Where a setting was written, as `file:line`.
     pub locate: &'a dyn Fn(&str) -> Option<String>,
+    /// The plugins of the configuration that is active, if that is another one.
+    pub active: Option<&'a BTreeMap<String, Plugin>>,
+    /// Whether somebody asks: what ran out of time or memory is then tried again.
+    pub asked: bool,
+    /// Whether all files look as they did when they were found at rest.
+    pub rests: &'a dyn Fn() -> bool,
 }
 
 /// The plugin table, and how it changes.
@@ -95,8 +108,10 @@ pub struct Lifecycle {
     deps: Deps,
     table: BTreeMap<String, Slot>,
     statuses: Statuses,
-    /// Generations that failed by their own fault; they are not tried again until they change.
-    refused: BTreeMap<String, Digest>,
+    /// What failed by its own fault: it is not tried again until it changes.
+    refusals: Refusals,
+    /// Whether the last change failed for reasons that pass by themselves.
+    transient: bool,
     sources: BTreeMap<String, Brings>,
 }
 
@@ -105,6 +120,17 @@ pub struct Lifecycle {
 #[error("{}", .0.iter().map(|(plugin, reason)| format!("plugin `{plugin}`: {reason}")).collect::<Vec<_>>().join("\n"))]
 pub struct Rejections(pub Vec<(String, String)>);
 
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChanged {
+    /// Candidates were rejected.
+    #[error(transparent)]
+    Rejected(#[from] Rejections),
+    /// Files changed while they were read: what was read may be half of one and half of another state.
+    #[error("files changed while they were read")]
+    Moved,
+}
+
 impl Lifecycle {
     /// An empty table.
     pub fn new(deps: Deps) -> Self {
@@ -112,7 +138,8 @@ impl Lifecycle {
             deps,
             table: BTreeMap::new(),
             statuses: Statuses::default(),
-            refused: BTreeMap::new(),
+            refusals: Refusals::default(),
+            transient: false,
             sources: BTreeMap::new(),
         }
     }
@@ -128,12 +155,29 @@ impl Lifecycle {
         component.chain(plugins.values().filter_map(|plugin| plugin.assets.clone())).collect()
     }
 
+    /// Whether the last change failed only for reasons that pass by themselves, so that it is worth
+    /// trying again with the same files.
+    pub fn is_transient(&self) -> bool {
+        self.transient
+    }
+
+    /// Wanted generations that stand refused, with their reasons.
+    pub fn refused(&self) -> Result<(), Rejections> {
+        let standing = self.refusals.standing();
+        if standing.is_empty() { Ok(()) } else { Err(Rejections(standing)) }
+    }
+
     /// Takes in what a worker tells.
     pub fn heard(&mut self, event: Event) {
         match event {
             Event::Proven(origin) => self.proven(&origin),
-            Event::Reverted { refused, reason } => self.reverted(&refused, &reason),
-            Event::Circuit { origin, open } => self.statuses.circuit(&origin.plugin, open),
+            Event::Reverted { refused, serves, reason } => self.reverted(&refused, &serves, &reason),
+            Event::Circuit { origin, open } => {
+                // The circuit of a generation that gave way since says nothing of the one that serves.
+                if self.table.get(&origin.plugin).is_some_and(|slot| slot.is_served_by(&origin)) {
+                    self.statuses.circuit(&origin.plugin, open);
+                }
+            }
             Event::Blamed { origin, place, reason } => {
                 self.statuses.blamed(Blame { origin, place, reason, time: now_nanos() })
             }
@@ -142,49 +186,38 @@ impl Lifecycle {
 
     /// The first call of a generation worked: it is the one to come back to after a restart.
     fn proven(&mut self, origin: &Origin) {
+        let Some(slot) = self.table.get_mut(&origin.plugin) else { return };
+        slot.proven(&origin.generation);
         self.remember(&origin.plugin, origin.generation);
+        self.delete_unused();
         self.statuses.proven(origin);
     }
 
-    fn reverted(&mut self, refused: &Origin, reason: &str) {
+    /// The first call of a generation failed, and the worker went back to another one.
+    fn reverted(&mut self, refused: &Origin, serves: &Digest, reason: &str) {
         let Some(slot) = self.table.get_mut(&refused.plugin) else { return };
-        if slot.generation.origin.generation != refused.generation {
+        let rejection = Rejection::FirstCall(reason.to_owned());
+        self.deps.metrics.rejected(&refused.plugin, &rejection);
+        let brings = table::brings(slot.section(), &self.sources);
+        if !slot.reverted(&refused.generation, serves) {
+            // Another generation came in the meantime; what it is worth will show by itself.
             return;
         }
-        slot.put_back();
-        let rejection = Rejection::FirstCall(reason.to_owned());
-        self.refused.insert(refused.plugin.clone(), refused.generation);
-        self.deps.metrics.rejected(&refused.plugin, &rejection);
         self.statuses.active(slot);
         self.statuses.rejected(&refused.plugin, Some(refused.generation), &rejection);
+        let identity = Identity { generation: Some(refused.generation), brings };
+        self.refusals.note_one(&refused.plugin, identity, &rejection);
         self.update_routes();
-    }
-
-    /// Notes which generation served last, and deletes those that are no longer of use.
-    fn remember(&self, plugin: &str, generation: Digest) {
-        let name = active_name(plugin);
-        if let Err(error) = self.deps.state.meta_put(&name, generation.0.to_vec()) {
-            tracing::error!(plugin, %error, "The active generation cannot be noted; a restart may meet an older one.");
-        }
-        let kept = self.table.values().flat_map(Slot::generations).collect();
-        if let Err(error) = self.deps.store.keep_only(&kept) {
-            tracing::warn!(%error, "Old generations cannot be deleted.");
-        }
     }
 
     /// Stops all plugins: each finishes what it holds, up to a deadline. Their statuses stay readable.
     pub fn drain(&mut self, deadline: Duration) {
         let table = std::mem::take(&mut self.table);
         self.update_routes();
-        let stopping: Vec<_> = table.into_values().map(Slot::drain).collect();
+        let stopping: Vec<_> = table.into_values().map(|slot| slot.drain(Ending::Drained)).collect();
         let until = std::time::Instant::now() + deadline;
         for drained in stopping {
             drained.wait(until);
         }
     }
-}
-
-/// The state's name for the generation of a plugin that served last.
-fn active_name(plugin: &str) -> String {
-    format!("generation/{plugin}")
 }

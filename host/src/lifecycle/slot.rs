@@ -4,27 +4,29 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::candidate::{Candidate, Rejection};
 use super::config::Plugin;
-use crate::model::Digest;
-use crate::pipeline::control::{Control, Prepare};
+use super::served::Served;
+use crate::model::{Digest, Origin};
+use crate::pipeline::control::{Control, Ending, NotReady, Prepare};
 use crate::pipeline::generation::{Generation, Surroundings};
 use crate::pipeline::lane::LaneSender;
 use crate::pipeline::work::Work;
 
 /// Beyond the deadlines of the calls that a worker may be in: the wait for its commit.
 const BOUNDARY_SLACK: Duration = Duration::from_secs(30);
+/// Beyond the deadline for its work, a plugin may finish the call that it is in.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// A generation and the section it was made of.
+pub(super) type Made = (Arc<Generation>, Plugin);
 
 /// A plugin that serves.
 pub(super) struct Slot {
-    /// What serves.
-    pub(super) generation: Arc<Generation>,
-    /// The section it was made of.
-    pub(super) section: Plugin,
-    /// What served before, while it is worth coming back to.
-    previous: Option<(Arc<Generation>, Plugin)>,
+    /// What serves, and what may serve again.
+    served: Served<Made>,
     /// What its instances may ask for.
     pub(super) surroundings: Surroundings,
     /// Where its work goes.
@@ -49,20 +51,31 @@ impl Ready {
 impl Slot {
     /// A new slot.
     pub(super) fn new(
-        candidate_of: (Arc<Generation>, Plugin),
+        first: Made,
         surroundings: Surroundings,
         lane: LaneSender<Work, Control>,
         thread: JoinHandle<()>,
     ) -> Self {
-        let (generation, section) = candidate_of;
-        Self { generation, section, previous: None, surroundings, lane, thread }
+        Self { served: Served::new(first.0.origin.generation, first), surroundings, lane, thread }
+    }
+
+    /// The generation that serves.
+    pub(super) fn generation(&self) -> &Arc<Generation> {
+        &self.served.current().0
+    }
+
+    /// The section it was made of.
+    pub(super) fn section(&self) -> &Plugin {
+        &self.served.current().1
+    }
+
+    /// Whether an event is about the generation that serves.
+    pub(super) fn is_served_by(&self, origin: &Origin) -> bool {
+        self.served.is_current(&origin.generation)
     }
 
     /// Asks the worker to take a candidate in at its next batch boundary.
-    pub(super) fn prepare(
-        &self,
-        candidate: Candidate,
-    ) -> Result<(Ready, (Arc<Generation>, Plugin)), Rejection> {
+    pub(super) fn prepare(&self, candidate: Candidate) -> Result<(Ready, Made), Rejection> {
         let (ready, answer) = bounded(1);
         let (decision, decided) = bounded(1);
         let generation = candidate.generation.clone();
@@ -78,7 +91,8 @@ impl Slot {
         self.lane.control(Control::Prepare(Box::new(prepare))).map_err(|_| busy())?;
         match answer.recv_timeout(patience) {
             Ok(Ok(())) => Ok((Ready { decision }, (generation, section))),
-            Ok(Err(reason)) => Err(Rejection::Restore(reason)),
+            Ok(Err(NotReady::Refused(reason))) => Err(Rejection::Restore(reason)),
+            Ok(Err(NotReady::NotNow(reason))) => Err(Rejection::Snapshot(reason)),
             Err(_) => Err(busy()),
         }
     }
@@ -86,42 +100,50 @@ impl Slot {
     /// The longest that a worker may take to a batch boundary: a call, its second try, the bisection
     /// of a batch of a million records, and the snapshot.
     fn boundary(&self) -> Duration {
-        let limits = &self.generation.limits;
+        let limits = &self.generation().limits;
         limits.call_deadline * 22 + limits.configure_deadline * 2 + BOUNDARY_SLACK
     }
 
     /// The digest of the component alone.
     pub(super) fn component(&self) -> Digest {
-        Digest(self.generation.linked.component().digest())
+        Digest(self.generation().linked.component().digest())
     }
 
     /// Another generation serves.
-    pub(super) fn serves(&mut self, generation: Arc<Generation>, section: Plugin) {
-        let generation = std::mem::replace(&mut self.generation, generation);
-        let section = std::mem::replace(&mut self.section, section);
-        self.previous = Some((generation, section));
+    pub(super) fn serves(&mut self, made: Made) {
+        self.served.serves(made.0.origin.generation, made);
+        self.bound_lane();
     }
 
-    /// The former generation serves again.
-    pub(super) fn put_back(&mut self) {
-        if let Some((generation, section)) = self.previous.take() {
-            self.generation = generation;
-            self.section = section;
-        }
+    /// The first call of a generation worked.
+    pub(super) fn proven(&mut self, generation: &Digest) {
+        self.served.proven(generation);
+    }
+
+    /// The worker went back to a former generation. Says whether that is what serves now.
+    pub(super) fn reverted(&mut self, refused: &Digest, serves: &Digest) -> bool {
+        let changed = self.served.reverted(refused, serves);
+        self.bound_lane();
+        changed
+    }
+
+    /// The lane outlives generations, its bound is of the one that serves.
+    fn bound_lane(&self) {
+        self.lane.set_bound(queue(self.section()));
     }
 
     /// The generations to keep on disk.
     pub(super) fn generations(&self) -> Vec<Digest> {
-        let previous = self.previous.as_ref().map(|(generation, _)| generation.origin.generation);
-        std::iter::once(self.generation.origin.generation).chain(previous).collect()
+        self.served.digests()
     }
 
     /// Asks the worker to finish what waits.
-    pub(super) fn drain(self) -> Draining {
+    pub(super) fn drain(self, ending: Ending) -> Draining {
         let (done, finished) = bounded(1);
         // A worker that is gone already has nothing to finish; the closed channel tells.
-        let _ = self.lane.control(Control::Stop { drain: true, done });
-        Draining { lane: self.lane, finished, thread: self.thread, plugin: self.section.name }
+        let _ = self.lane.control(Control::Stop { ending, done });
+        let plugin = self.section().name.clone();
+        Draining { lane: self.lane, finished, thread: self.thread, plugin }
     }
 }
 
@@ -137,14 +159,73 @@ impl Draining {
     /// Waits until it is finished or the deadline has passed; then it is stopped as it is, and what it
     /// did not finish is read again by whoever serves next.
     pub(super) fn wait(self, until: Instant) {
-        let left = until.saturating_duration_since(Instant::now());
-        if self.finished.recv_timeout(left) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+        self.wait_twice(until, until + LAST_CALL);
+    }
+
+    /// Waits for the work until one moment and for the thread until another.
+    fn wait_twice(self, until: Instant, give_up: Instant) {
+        if timed_out(&self.finished, until) {
             tracing::warn!(plugin = self.plugin, "The plugin was stopped before it had finished its work.");
-            let (done, _) = bounded(1);
-            let _ = self.lane.control(Control::Stop { drain: false, done });
+            let (done, stopped) = bounded(1);
+            // Closed, the lane tells the same as the answer that never comes: the thread has ended.
+            let _ = self.lane.control(Control::Stop { ending: Ending::AtOnce, done });
+            if timed_out(&stopped, give_up) {
+                // It may wait for a commit that is answered only when the journal closes, after the plugins.
+                tracing::error!(
+                    plugin = self.plugin,
+                    "The plugin's thread does not end and is left behind: it waits for a commit, or a call \
+                     does not come back. What it has not committed is read again by whoever serves next."
+                );
+                return;
+            }
         }
         if self.thread.join().is_err() {
             tracing::error!(plugin = self.plugin, "The plugin's thread panicked. Please report this.");
         }
+    }
+}
+
+fn timed_out(answer: &Receiver<()>, until: Instant) -> bool {
+    let left = until.saturating_duration_since(Instant::now());
+    answer.recv_timeout(left) == Err(RecvTimeoutError::Timeout)
+}
+
+/// The bound of a plugin's lane in bytes.
+pub(super) fn queue(section: &Plugin) -> usize {
+    usize::try_from(section.limits.queue.0).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::lane::lane;
+
+    #[test]
+    fn a_thread_that_does_not_answer_is_left_behind() {
+        let (sender, receiver) = lane("stuck", 1);
+        let (done, finished) = bounded(1);
+        let (go_on, until_told) = bounded::<()>(0);
+        let thread = std::thread::spawn(move || {
+            // As one that waits for a commit: it looks at no message.
+            let _waits = (until_told.recv(), receiver, done);
+        });
+        let draining = Draining { lane: sender, finished, thread, plugin: "stuck".into() };
+        draining.wait_twice(Instant::now(), Instant::now());
+        drop(go_on);
+    }
+
+    #[test]
+    fn a_thread_that_heeds_the_second_word_is_waited_for() {
+        let (sender, receiver) = lane("slow", 1);
+        let (done, finished) = bounded(1);
+        let ended = Arc::new(());
+        let here = ended.clone();
+        let thread = std::thread::spawn(move || {
+            let _kept = (here, done);
+            drop(receiver.next(None, true));
+        });
+        let draining = Draining { lane: sender, finished, thread, plugin: "slow".into() };
+        draining.wait_twice(Instant::now(), Instant::now() + Duration::from_secs(3600));
+        assert_eq!(Arc::strong_count(&ended), 1, "the thread has ended");
     }
 }

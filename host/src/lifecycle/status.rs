@@ -147,7 +147,7 @@ impl Statuses {
     }
 
     pub(super) fn active(&self, slot: &Slot) {
-        let generation = &slot.generation;
+        let (generation, section) = (slot.generation(), slot.section());
         self.with(&generation.origin.plugin, |status| {
             status.state = PluginState::Active;
             status.rejected = None;
@@ -156,10 +156,10 @@ impl Statuses {
                 live: Live { lane: slot.lane.clone(), generation: generation.clone() },
                 generation: generation.origin.generation,
                 component: slot.component(),
-                file: slot.section.component.clone(),
+                file: section.component.clone(),
                 version: generation.version.clone(),
                 kinds: generation.kinds.iter().map(ToString::to_string).collect(),
-                sources: slot.section.sources.clone(),
+                sources: section.sources.clone(),
                 since: now_nanos(),
                 proven: false,
                 kept: slot.generations(),

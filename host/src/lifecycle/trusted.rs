@@ -11,6 +11,8 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 /// The content of a file that nobody but root and the agent's user could have written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
@@ -68,7 +70,7 @@ pub enum TrustError {
         mode: u32,
     },
     /// It is no regular file.
-    #[error("{path} is not a regular file")]
+    #[error("{path} is not a regular file: name another path, or remove it")]
     NotAFile {
         /// What it is called.
         path: PathBuf,
@@ -93,7 +95,10 @@ pub enum TrustError {
 pub fn read(path: &Path, limit: u64) -> Result<Trusted, TrustError> {
     let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
     let real = path.canonicalize().map_err(unreadable)?;
-    let mut file = File::open(&real).map_err(unreadable)?;
+    // Without waiting: a pipe under this name must not hold the agent up until somebody writes to it.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened = rustix::fs::open(&real, flags, Mode::empty());
+    let mut file = opened.map(File::from).map_err(|error| unreadable(error.into()))?;
     let before = file.metadata().map_err(unreadable)?;
     if !before.is_file() {
         return Err(TrustError::NotAFile { path: real });
@@ -172,5 +177,17 @@ mod tests {
         assert!(matches!(read(folder.path(), 7), Err(TrustError::NotAFile { .. })));
         assert!(matches!(read(&path, 6), Err(TrustError::TooLarge { limit: 6, .. })));
         assert!(matches!(read(&folder.path().join("none"), 6), Err(TrustError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_pipe_is_refused_without_waiting_for_its_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let (told, refused) = std::sync::mpsc::channel();
+        // On a thread of its own: a read that waits fails this test instead of holding it up for ever.
+        std::thread::spawn(move || told.send(read(&path, 7)));
+        let refused = refused.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        assert!(matches!(refused, Err(TrustError::NotAFile { .. })), "{refused:?}");
     }
 }

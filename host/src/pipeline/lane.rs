@@ -5,7 +5,7 @@
 //! its place when there is none, so nothing is ever dropped here.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -45,7 +45,8 @@ struct Queue<W, C> {
 struct Shared<W, C> {
     plugin: String,
     id: u64,
-    bound: usize,
+    /// A number by itself: nothing else depends on when a new one is seen.
+    bound: AtomicUsize,
     /// The interest by which the plugin wants its records chosen now; 0 for: choose nothing for it.
     interest: AtomicU64,
     // A mutex and a condition variable instead of channels: one wait for both queues, and the bound
@@ -57,6 +58,10 @@ struct Shared<W, C> {
 }
 
 impl<W, C> Shared<W, C> {
+    fn bound(&self) -> usize {
+        self.bound.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue<W, C>> {
         // A panic while holding the lock leaves both queues whole: every change is one push or pop.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +101,7 @@ pub fn lane<W, C>(plugin: impl Into<String>, bound: usize) -> (LaneSender<W, C>,
     let shared = Arc::new(Shared {
         plugin: plugin.into(),
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        bound,
+        bound: AtomicUsize::new(bound),
         interest: AtomicU64::new(UNSETTLED),
         queue: Mutex::new(Queue { work: VecDeque::new(), control: VecDeque::new(), bytes: 0, closed: false }),
         filled: Condvar::new(),
@@ -120,7 +125,15 @@ impl<W, C> LaneSender<W, C> {
     /// answer may only be outdated by other streams of the same plugin: a bound of a few blocks is then
     /// exceeded by one each.
     pub fn has_room(&self) -> bool {
-        self.shared.lock().bytes < self.shared.bound
+        self.shared.lock().bytes < self.shared.bound()
+    }
+
+    /// Changes the bound; what waits already stays.
+    pub fn set_bound(&self, bound: usize) {
+        self.shared.bound.store(bound, Ordering::Relaxed);
+        // Taken and given back, so that nobody is between a look at the old bound and the wait.
+        drop(self.shared.lock());
+        self.shared.drained.notify_all();
     }
 
     /// The interest by which the plugin wants its records chosen, or [`UNSETTLED`].
@@ -158,7 +171,7 @@ impl<W, C> LaneSender<W, C> {
             if queue.closed {
                 return Err(Closed);
             }
-            if queue.bytes < self.shared.bound {
+            if queue.bytes < self.shared.bound() {
                 return Ok(true);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -282,6 +295,16 @@ mod tests {
         assert_eq!(sender.wait_for_room(Instant::now()), Ok(false));
         assert_eq!(receiver.next(None, false), Wake::Work(1));
         assert_eq!(sender.wait_for_room(Instant::now()), Ok(true));
+    }
+
+    #[test]
+    fn a_new_bound_holds_for_what_waits_already() {
+        let (sender, _receiver) = lane::<u8, ()>("p", 10);
+        sender.send(1, 11).unwrap();
+        sender.set_bound(12);
+        assert!(sender.has_room());
+        sender.set_bound(11);
+        assert_eq!(sender.wait_for_room(Instant::now()), Ok(false));
     }
 
     #[test]

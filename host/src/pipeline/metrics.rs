@@ -45,6 +45,7 @@ pub struct WorkerMetrics {
     failed: IntCounterVec,
     failures: IntCounterVec,
     evidence: IntCounterVec,
+    untold: IntCounterVec,
     seconds: HistogramVec,
     cpu: CounterVec,
     memory: IntGaugeVec,
@@ -99,6 +100,11 @@ impl WorkerMetrics {
             evidence: counter(
                 "picket_plugin_evidence_total",
                 "Records and files that the plugin could not process, kept as evidence.",
+                &["plugin"],
+            )?,
+            untold: counter(
+                "picket_plugin_events_dropped_total",
+                "Failures and rests that the plugin's status does not show, because too many came at once.",
                 &["plugin"],
             )?,
             seconds: register(registry, HistogramVec::new(seconds, &["plugin"]))?,
@@ -184,6 +190,7 @@ impl WorkerMetrics {
             &self.records,
             &self.passed_over,
             &self.evidence,
+            &self.untold,
             &self.findings,
             &self.scans,
             &self.failed,
@@ -298,6 +305,11 @@ impl PluginMeter {
     /// Something was kept as evidence.
     pub fn blamed(&self) {
         self.evidence.inc();
+    }
+
+    /// The lifecycle was not told of an event.
+    pub fn untold(&self) {
+        self.all.untold.with_label_values(&[self.plugin.as_str()]).inc();
     }
 
     /// The circuit opened or closed.

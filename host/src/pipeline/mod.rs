@@ -13,6 +13,7 @@ pub mod container;
 pub mod spool;
 
 pub mod control;
+pub mod events;
 pub mod generation;
 pub mod worker;
 

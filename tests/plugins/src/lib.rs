@@ -4,8 +4,11 @@
 //! It is generic over a number, so that two components differ in nothing else.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use picket_sdk::{
-    Analyzer, Batch, ConfigError, Error, Finding, Plugin, Report, Result, Setup, Severity, Snapshot, state,
+    Analyzer, Batch, ConfigError, Error, Finding, Plugin, Report, Result, Setup, Severity, Snapshot, clock,
+    state,
 };
 use serde::Deserialize;
 
@@ -15,6 +18,8 @@ use serde::Deserialize;
 pub struct Config {
     /// `configure`, `restore` or `first-call`.
     pub fail: Option<String>,
+    /// How long `configure` takes.
+    pub configure_millis: u64,
 }
 
 /// Counts records in its memory and in its state; reports each batch as one finding.
@@ -32,6 +37,8 @@ impl<const VERSION: u8> Plugin for Ledger<VERSION> {
         if config.fail.as_deref() == Some("configure") {
             return Err(ConfigError::key("fail", "configure was asked to fail"));
         }
+        let until = clock::monotonic() + Duration::from_millis(config.configure_millis);
+        while config.configure_millis > 0 && clock::monotonic() < until {}
         Ok(Self { config, in_memory: 0, called: false })
     }
 

@@ -26,7 +26,8 @@ use picket_sandbox::Instance;
 use super::batch::Gather;
 use super::circuit::{Change, Circuit, Patience, State as CircuitState};
 use super::commit::Committer;
-use super::control::{Control, Prepare};
+use super::control::{Control, Ending, Prepare};
+use super::events;
 use super::generation::{Generation, Surroundings};
 use super::lane::{LaneReceiver, UNSETTLED, Wake};
 use super::metrics::{PluginMeter, WorkerMetrics};
@@ -70,6 +71,8 @@ pub enum Event {
     Reverted {
         /// The refused generation.
         refused: Origin,
+        /// The generation that serves again.
+        serves: Digest,
         /// Why.
         reason: String,
     },
@@ -142,6 +145,8 @@ pub struct Worker {
     /// Whether the instance was called since its last snapshot.
     touched: bool,
     stopping: Option<Sender<()>>,
+    /// Whether the plugin does not come back.
+    removed: bool,
     gather: Gather,
 }
 
@@ -194,6 +199,7 @@ impl Worker {
             last_snapshot: Instant::now(),
             touched: false,
             stopping: None,
+            removed: false,
             gather: Gather::default(),
         }
     }
@@ -208,10 +214,11 @@ impl Worker {
             let (deadline, only_control) = self.next_wake(now);
             match self.lane.next(deadline, only_control) {
                 Wake::Control(Control::Prepare(prepare)) => self.exchange(*prepare),
-                Wake::Control(Control::Stop { drain, done }) => {
-                    if !drain {
+                Wake::Control(Control::Stop { ending, done }) => {
+                    if ending == Ending::AtOnce {
                         return;
                     }
+                    self.removed = ending == Ending::Removed;
                     self.stopping = Some(done);
                 }
                 Wake::Work(work) => self.take(work),
@@ -287,6 +294,9 @@ impl Worker {
     /// Snapshot and last checkpoints before the thread ends.
     fn last_words(&mut self) {
         if self.round.is_none() {
+            if self.removed {
+                self.retire_all();
+            }
             self.flush();
         }
         if let Some(done) = self.stopping.take() {
@@ -359,8 +369,9 @@ impl Worker {
     }
 
     fn tell(&self, event: Event) {
-        // The lifecycle is gone only when the agent stops.
-        let _ = self.shared.events.send(event);
+        if !events::tell(&self.shared.events, event) {
+            self.meter.untold();
+        }
     }
 
     fn exchange(&mut self, prepare: Prepare) {

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use picket_sandbox::CallError;
+
 use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate};
 use crate::model::LifecycleEvent;
 use crate::pipeline::batch::selected;
-use crate::pipeline::control::Prepare;
+use crate::pipeline::control::{NotReady, Prepare};
 use crate::pipeline::results::Results;
 
 /// Takes a candidate in, or answers why not.
@@ -33,20 +35,26 @@ fn finish_round(worker: &mut Worker) {
 }
 
 /// Gives the serving instance's memory to the candidate; without a live instance, the stored snapshot.
-fn carry_over(worker: &mut Worker, prepare: &mut Prepare) -> Result<(), String> {
+fn carry_over(worker: &mut Worker, prepare: &mut Prepare) -> Result<(), NotReady> {
     let live = worker.instance.as_mut().map(|instance| instance.snapshot());
     let (bytes, version) = match live {
         Some(Ok(bytes)) => (bytes, worker.generation.version.clone()),
         Some(Err(error)) => {
             worker.discard(&error);
-            worker.surroundings.state.snapshot()?
+            worker.surroundings.state.snapshot().map_err(NotReady::NotNow)?
         }
-        None => worker.surroundings.state.snapshot()?,
+        None => worker.surroundings.state.snapshot().map_err(NotReady::NotNow)?,
     };
     if bytes.is_empty() {
         return Ok(());
     }
-    prepare.instance.restore(&bytes, &version).map_err(|error| format!("`restore` failed: {error}"))
+    prepare.instance.restore(&bytes, &version).map_err(|error| {
+        let reason = format!("`restore` failed: {error}");
+        match error {
+            CallError::Budget { .. } => NotReady::NotNow(reason),
+            _ => NotReady::Refused(reason),
+        }
+    })
 }
 
 fn serve(worker: &mut Worker, prepare: Prepare) {
@@ -77,7 +85,8 @@ pub(super) fn put_back(worker: &mut Worker, previous: Previous, reason: String) 
     );
     take_over(worker);
     worker.notice_of(refused.origin.clone(), LifecycleEvent::Rejected, reason.clone());
-    worker.tell(Event::Reverted { refused: refused.origin.clone(), reason });
+    let serves = worker.generation.origin.generation;
+    worker.tell(Event::Reverted { refused: refused.origin.clone(), serves, reason });
 }
 
 /// What follows from another generation serving, whichever it is.

@@ -1,0 +1,138 @@
+//! What stands in the plugin table: plugins get their thread, are routed to, and leave.
+//!
+//! Whether a generation may come to serve is decided in `change`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use picket_sandbox::Kind;
+
+use super::candidate::{Brings, Candidate};
+use super::config::Plugin;
+use super::slot::{self, Slot};
+use super::{Lifecycle, Wanted};
+use crate::alerts::Alerts;
+use crate::model::LifecycleEvent;
+use crate::pipeline::control::Ending;
+use crate::pipeline::generation::Surroundings;
+use crate::pipeline::lane::lane;
+use crate::pipeline::matcher::MatchError;
+use crate::pipeline::route::{Route, SourceRoutes, Takes};
+use crate::pipeline::worker::{Start, Worker};
+
+/// How long a removed plugin may take to finish what waits for it.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// A plugin without a predecessor: it serves as soon as it has a thread.
+pub(super) struct Fresh {
+    pub(super) candidate: Candidate,
+    pub(super) surroundings: Surroundings,
+}
+
+impl Lifecycle {
+    /// Starts a plugin's thread.
+    pub(super) fn spawn(&mut self, fresh: Fresh, wanted: &Wanted<'_>) {
+        let Fresh { candidate, surroundings } = fresh;
+        let Candidate { staged, generation, instance } = candidate;
+        let name = staged.plugin.clone();
+        let (sender, receiver) = lane(name.clone(), slot::queue(&staged.section));
+        let alerts = self.alerts(&name);
+        let worker = Worker::new(Start {
+            lane: receiver,
+            shared: self.deps.shared.clone(),
+            surroundings: surroundings.clone(),
+            generation: generation.clone(),
+            instance,
+            patience: wanted.patience,
+            alerts,
+        });
+        let thread = std::thread::Builder::new().name(format!("plugin {name}")).spawn(move || worker.run());
+        match thread {
+            Ok(thread) => {
+                let slot = Slot::new((generation, staged.section.clone()), surroundings, sender, thread);
+                self.table.insert(name.clone(), slot);
+                self.activated(&name);
+                self.remember(&name, staged.digest);
+            }
+            Err(error) => {
+                tracing::error!(plugin = name, %error, "The plugin has no thread and does not serve.")
+            }
+        }
+    }
+
+    /// The plugin's alerts as they were when it last served.
+    fn alerts(&self, plugin: &str) -> Alerts {
+        let stored = self.deps.state.alerts(plugin).unwrap_or_else(|error| {
+            tracing::error!(plugin, %error, "Stored alerts cannot be read; they begin anew.");
+            Vec::new()
+        });
+        let deps = &self.deps.alerts;
+        let (alerts, errors) = Alerts::restore(plugin, stored, deps.config, &deps.active, &deps.metrics);
+        for error in errors {
+            tracing::error!(plugin, %error, "A stored alert cannot be read; it begins anew.");
+        }
+        alerts
+    }
+
+    pub(super) fn activated(&mut self, name: &str) {
+        let Some(slot) = self.table.get(name) else { return };
+        self.statuses.active(slot);
+        self.deps.metrics.activated(name);
+        tracing::info!(
+            plugin = name, generation = slot.generation().origin.generation.short(),
+            version = slot.generation().version, event = ?LifecycleEvent::Active, "A generation serves."
+        );
+    }
+
+    pub(super) fn remove_unwanted(&mut self, wanted: &BTreeMap<String, Plugin>) {
+        let gone: Vec<String> =
+            self.table.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            let Some(slot) = self.table.remove(&name) else { continue };
+            self.update_routes();
+            slot.drain(Ending::Removed).wait(Instant::now() + REMOVAL);
+            self.statuses.removed(&name);
+            self.deps.shared.plugin_metrics.forget(&name);
+            self.deps.shared.metrics.forget(&name);
+            tracing::info!(plugin = name, "The plugin was removed; it has finished its work.");
+        }
+        self.statuses.retain(wanted);
+    }
+
+    /// Routes to every plugin, for a run without sources.
+    pub fn all_routes(&self) -> Result<SourceRoutes, MatchError> {
+        SourceRoutes::new(self.table.iter().map(|(name, slot)| route(name, slot)).collect())
+    }
+
+    /// Tells the sources whom they feed.
+    pub(super) fn update_routes(&mut self) {
+        let mut routes: BTreeMap<String, Vec<Route>> =
+            self.sources.keys().map(|source| (source.clone(), Vec::new())).collect();
+        for (name, slot) in &self.table {
+            for source in &slot.section().sources {
+                routes.entry(source.clone()).or_default().push(route(name, slot));
+            }
+        }
+        if let Err(error) = self.deps.router.set_all(routes.into_iter().collect()) {
+            tracing::error!(%error, "The literals of all plugins together cannot be searched for; the former routes stay.");
+        }
+    }
+}
+
+fn route(name: &str, slot: &Slot) -> Route {
+    let is = |kind| slot.generation().kinds.contains(&kind);
+    Route {
+        takes: Takes { scan: is(Kind::Scanner), unpack: is(Kind::Unpacker) },
+        plugin: name.to_owned(),
+        generation: slot.generation().origin.generation,
+        interest: slot.generation().interest.clone(),
+        lane: Arc::new(slot.lane.clone()),
+    }
+}
+
+/// What the sources bring that a plugin names.
+pub(super) fn brings(plugin: &Plugin, sources: &BTreeMap<String, Brings>) -> Vec<(String, Brings)> {
+    let brings = |name: &String| sources.get(name).map(|brings| (name.clone(), *brings));
+    plugin.sources.iter().filter_map(brings).collect()
+}
