@@ -209,8 +209,6 @@ impl Worker {
         if let Err(error) = lower_priority() {
             tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
         }
-        // Groups may have gone while the agent was stopped.
-        self.retire_groups();
         loop {
             let now = Instant::now();
             let (deadline, only_control) = self.next_wake(now);

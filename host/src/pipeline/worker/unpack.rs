@@ -14,7 +14,6 @@ use picket_sandbox::{CallError, Unpacking};
 use super::{Place, Worker};
 use crate::model::{EventId, Frame, VerdictKind, now_nanos};
 use crate::pipeline::container::{Bound, Container, MAX_DEPTH, MAX_MEMBER_BYTES, MAX_TIME, Spooled, Taken};
-use crate::pipeline::generation::InstanceError;
 use crate::pipeline::object::FileObject;
 use crate::pipeline::spool::{Spool, SpoolError, SpoolFile};
 use crate::pipeline::work::{Member, ScanTarget, ScanTicket, UnpackJob};
@@ -43,7 +42,7 @@ struct Pulled {
 enum Broken {
     /// The plugin failed, or says that something is wrong with the container.
     Call(CallError),
-    /// The agent could not serve the plugin, for this reason.
+    /// The agent could not serve the plugin.
     Stalled(String),
     /// The file changed while it was read.
     Changed,
@@ -76,8 +75,9 @@ impl From<Bound> for End {
 impl From<CallError> for End {
     fn from(error: CallError) -> Self {
         Self::Broken(match error {
+            // The memory of all plugins together says nothing about this one.
             CallError::Budget { .. } => Broken::Stalled(error.to_string()),
-            error => Broken::Call(error),
+            _ => Broken::Call(error),
         })
     }
 }
@@ -113,8 +113,8 @@ impl Worker {
                 return container.fail();
             }
             Some(Broken::Stalled(reason)) => {
-                self.stalled(&reason.clone());
-                return container.fail();
+                container.fail();
+                return self.stalled(reason);
             }
             Some(Broken::Interrupted | Broken::Changed) => return container.fail(),
             Some(Broken::Call(error)) => self.discard(error),
@@ -177,8 +177,13 @@ impl Worker {
         attempt: &Attempt<'_>,
         pulled: &mut Pulled,
     ) -> Result<(), End> {
-        let stalled = |error: InstanceError| End::Broken(Broken::Stalled(error.to_string()));
-        let instance = self.instance().map_err(stalled)?;
+        let instance = match self.instance() {
+            Ok(instance) => instance,
+            Err(error) => {
+                self.meter.failed("instance");
+                return Err(End::Broken(Broken::Stalled(error.to_string())));
+            }
+        };
         let Some(unpacking) = instance.unpack(object)? else {
             return Ok(());
         };

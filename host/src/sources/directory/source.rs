@@ -10,6 +10,7 @@
 //!
 //! The walk streams: it keeps no list of files, so a folder may hold millions.
 
+mod give;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,8 @@ use super::config::Checked;
 use super::examine::{self, StatKey, Unscannable, scan_key};
 use super::waiting::Waiting;
 use crate::model::Digest;
-use crate::pipeline::route::{Route, RouteWatch, Router};
-use crate::pipeline::work::{Member, Opened, ScanDone, ScanJob, ScanTarget, ScanTicket, UnpackJob, Work};
+use crate::pipeline::route::{RouteWatch, Router};
+use crate::pipeline::work::{Member, Opened, ScanDone};
 use crate::sources::glob::Links;
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
@@ -260,25 +261,6 @@ impl DirectorySource {
         });
     }
 
-    /// What is still to be done with a file, and by whom.
-    fn wanted(&self, path: &Path, key: &Digest) -> Vec<Task> {
-        let routes = self.parts.watch.routes();
-        let by = judges(&routes.routes);
-        let mut wanted = Vec::new();
-        for route in &routes.routes {
-            let busy = |unpack| self.under_way.contains(&(route.plugin.clone(), path.to_owned(), unpack));
-            let (plugin, generation) = (route.plugin.clone(), route.generation);
-            if route.takes.scan && !busy(false) && !self.parts.log.known(&plugin, &generation, key) {
-                wanted.push(Task { route: route.clone(), unpack: None });
-            }
-            let record = Opened { plugin, generation, key: *key, by };
-            if route.takes.unpack && !busy(true) && !self.parts.log.opened(&record) {
-                wanted.push(Task { route: route.clone(), unpack: Some(Some(record)) });
-            }
-        }
-        wanted
-    }
-
     /// Gives a settled file to the scanners that want it.
     fn scan(&mut self, path: &Path, metadata: &Metadata) {
         let known = self.parts.log.digest_of(path, &StatKey::of(metadata));
@@ -304,63 +286,6 @@ impl DirectorySource {
         for task in self.wanted(path, &target.key) {
             self.give(task, &target);
         }
-    }
-
-    /// Gives what came out of containers to the scanners, and to unpackers again.
-    fn scan_members(&mut self) {
-        while let (false, Ok(member)) = (self.stopped(), self.members.1.try_recv()) {
-            let container = member.spooled.container.clone();
-            let stop = self.parts.stop.clone();
-            let alive = &mut || !stop.load(Ordering::Relaxed);
-            let target = match examine::member(member, &self.parts.name, alive) {
-                Ok(target) => Arc::new(target),
-                Err(error) => {
-                    self.parts.metrics.error("read");
-                    tracing::warn!(source = self.parts.name, %error, "A member of a container cannot be read.");
-                    container.fail();
-                    continue;
-                }
-            };
-            for task in self.wanted(&target.path, &target.key) {
-                // Only a file on disk is noted as opened.
-                let unpack = task.unpack.map(|_| None);
-                self.give(Task { unpack, ..task }, &target);
-            }
-        }
-    }
-
-    fn give(&mut self, task: Task, target: &Arc<ScanTarget>) {
-        let Task { route, unpack } = task;
-        let (plugin, path) = (route.plugin.clone(), target.path.clone());
-        let ticket = ScanTicket::new(plugin.clone(), path.clone(), self.done.0.clone()).within(target);
-        if !self.wait_for_room(&route) {
-            // The dropped ticket says that there is no verdict.
-            return;
-        }
-        self.under_way.insert((plugin, path, unpack.is_some()));
-        self.parts.metrics.scanned(&route.plugin);
-        let target = target.clone();
-        let work = match unpack {
-            None => Work::Scan(ScanJob { target, ticket }),
-            Some(record) => {
-                let (ticket, members) = (ticket.unpacking(record), self.members.0.clone());
-                Work::Unpack(UnpackJob { target, ticket, members })
-            }
-        };
-        // As above, if the lane is closed.
-        let _ = route.lane.send(work);
-    }
-
-    /// False if the plugin is gone or the source has to stop.
-    fn wait_for_room(&mut self, route: &Route) -> bool {
-        while !self.stopped() {
-            match route.lane.wait_for_room(Instant::now() + TICK) {
-                Ok(true) => return true,
-                Ok(false) => self.take_notice(),
-                Err(_) => return false,
-            }
-        }
-        false
     }
 
     fn refuse(&mut self, path: &Path, metadata: &Metadata, reason: Unscannable) {
@@ -394,20 +319,6 @@ impl DirectorySource {
         );
         self.problems.insert(path.to_owned(), problem);
     }
-}
-
-/// Something to be done with a file.
-struct Task {
-    route: Route,
-    /// Whether it is to be opened, and what is to be noted then.
-    unpack: Option<Option<Opened>>,
-}
-
-/// The generations that files and members go to, as one digest.
-fn judges(routes: &[Route]) -> Digest {
-    let mut judges: Vec<_> = routes.iter().map(|route| (&route.plugin, route.generation)).collect();
-    judges.sort();
-    Digest::of_parts(judges.iter().flat_map(|(plugin, generation)| [plugin.as_bytes(), &generation.0[..]]))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::pipeline::interest::Interest;
 use crate::pipeline::lane::{LaneReceiver, LaneSender, Wake, lane};
+use crate::pipeline::route::Route;
+use crate::pipeline::work::Work;
 use crate::sources::directory::Config;
 use crate::sources::metrics::Metrics;
 
