@@ -23,6 +23,7 @@ use crate::pipeline::events;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
+use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
 use crate::sources::SourceConfig;
 use crate::state::State;
@@ -87,6 +88,7 @@ impl Core {
         let shared = worker::Shared {
             committer: committer.clone(),
             samples: samples_into(series.clone()),
+            spool: Spool::open(&folders.data.join("spool"), &registry)?,
             plugin_metrics: PluginMetrics::new(&registry)?,
             metrics: workers.clone(),
             events,

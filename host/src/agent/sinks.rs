@@ -7,6 +7,7 @@ use picket_series::Store as SeriesStore;
 
 use crate::model::{Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
 use crate::pipeline::commit::{Commit, Committer};
+use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
 use crate::sources::{Checkpoints, SampleSink, ScanLog};
 use crate::state::{State, Write};
@@ -92,6 +93,15 @@ impl ScanLog for CommittedScans {
     fn known(&self, plugin: &str, generation: &Digest, key: &Digest) -> bool {
         // What cannot be read is scanned again.
         self.state.scanned(plugin, generation, key).is_ok_and(|known| known.is_some())
+    }
+
+    fn opened(&self, record: &Opened) -> bool {
+        let noted = self.state.scanned(&record.plugin, &record.generation, &record.content());
+        noted.is_ok_and(|by| by.is_some_and(|by| by == record.by.0))
+    }
+
+    fn judged(&self, record: &Opened) {
+        self.commit(Vec::new(), vec![record.write()]);
     }
 
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest> {

@@ -15,7 +15,7 @@ use super::Failure;
 use super::global::Global;
 use crate::api::config::SOCKET;
 use crate::api::problem::Problem;
-use crate::config::paths;
+use crate::config::{self, paths};
 
 /// Answers are lists with a limit; nothing near it ever comes.
 const MAX_ANSWER: usize = 256 << 20;
@@ -34,9 +34,13 @@ impl Client {
             Some(socket) => socket.to_owned(),
             None => match global.load() {
                 Ok(checked) => checked.api.socket,
-                // Who names a configuration means that one. Without one, a machine may have none.
-                Err(problems) if global.config.is_some() => return Err(problems.into()),
-                Err(_) => paths::data_dir().join(SOCKET),
+                // The agent runs on with the last good one, and tells what is wrong with this one.
+                Err(problems) => match config::socket(&global.options()) {
+                    Some(socket) => socket,
+                    // Who names a configuration means that one. Without one, a machine may have none.
+                    None if global.config.is_some() => return Err(problems.into()),
+                    None => paths::data_dir().join(SOCKET),
+                },
             },
         };
         Ok(Self { socket })

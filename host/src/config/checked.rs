@@ -105,6 +105,14 @@ pub(super) fn locate<'a>(tree: &'a Node, path: &str) -> Option<&'a Node> {
     found
 }
 
+/// Where the agent's socket is, if what says so is right.
+pub(super) fn socket(raw: &Raw, tree: &Node, files: &Files) -> Option<PathBuf> {
+    let mut problems = Vec::new();
+    let mut check = check::Check { tree, files, problems: &mut problems };
+    let data_dir = raw.data_dir.as_ref().map_or_else(paths::data_dir, |dir| check.absolute(dir, "data_dir"));
+    check.endpoints(&raw.api, &data_dir).map(|endpoints| endpoints.socket)
+}
+
 /// Checks what was read. What is wrong is added to `problems`; the result then is of no use.
 pub(super) fn check(
     raw: Raw,

@@ -75,24 +75,42 @@ pub fn load_text(name: &str, text: &str, options: &Options) -> Result<Checked, P
     compose(files, options, Vec::new())
 }
 
+/// The socket that an agent of this configuration has, also when much else in it is wrong: who asks the
+/// agent what is wrong must be able to reach it. None when not even that can be told.
+pub fn socket(options: &Options) -> Option<PathBuf> {
+    let (mut files, mut problems) = (Files::default(), Vec::new());
+    for path in list(&options.file, &mut problems) {
+        files.add(path.clone(), read(&path).ok()?);
+    }
+    let tree = tree(&files, options, &mut problems)?;
+    let raw = Raw::decode(&tree, &files, &mut problems);
+    super::checked::socket(&raw, &tree, &files)
+}
+
 fn compose(files: Files, options: &Options, mut problems: Vec<Problem>) -> Result<Checked, Problems> {
+    let Some(tree) = tree(&files, options, &mut problems) else { return Err(sorted(problems, &files)) };
+    let raw = Raw::decode(&tree, &files, &mut problems);
+    check(raw, tree, &files, options, &mut problems).ok_or_else(|| sorted(problems, &files))
+}
+
+/// What files, environment and flags say together; none when a file could not be read.
+fn tree(files: &Files, options: &Options, problems: &mut Vec<Problem>) -> Option<Node> {
     let count = files.paths().count();
     let mut tree = Node::empty(Origin::File { file: 0, span: 0..0 });
     for file in 0..count {
-        merge(&mut tree, parse(&files, file, &mut problems));
+        merge(&mut tree, parse(files, file, problems));
     }
     if problems.iter().any(|problem| matches!(problem.code, Code::Syntax | Code::Unreadable)) {
         // What is missing because a file could not be read would only cause errors that are not there.
-        return Err(sorted(problems, &files));
+        return None;
     }
-    environment::apply(&mut tree, &options.environment, &SINGLE, &mut problems);
+    environment::apply(&mut tree, &options.environment, &SINGLE, problems);
     for flag in &options.flags {
         let path: Vec<String> = flag.key.split('.').map(str::to_owned).collect();
         let origin = Origin::Flag(flag.name.into());
         tree.insert(&path, Node { value: Value::Open(flag.value.clone()), key: origin.clone(), origin });
     }
-    let raw = Raw::decode(&tree, &files, &mut problems);
-    check(raw, tree, &files, options, &mut problems).ok_or_else(|| sorted(problems, &files))
+    Some(tree)
 }
 
 /// By file and line, then those of the environment and of flags.

@@ -33,6 +33,6 @@ mod tree;
 pub use checked::Checked;
 pub use environment::PREFIX;
 pub use files::{Excerpt, Place};
-pub use load::{Flag, Options, load, load_text};
+pub use load::{Flag, Options, load, load_text, socket};
 pub use problem::{Code, Problem, Problems};
 pub use raw::Raw;

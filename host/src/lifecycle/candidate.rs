@@ -216,7 +216,7 @@ pub(crate) fn suits(generation: &Generation, sources: &[(String, Brings)]) -> Re
     for (source, brings) in sources {
         let (what, wanted): (&str, &[Kind]) = match brings {
             Brings::Records => ("records", &[Kind::Analyzer]),
-            Brings::Files => ("files", &[Kind::Scanner]),
+            Brings::Files => ("files", &[Kind::Scanner, Kind::Unpacker]),
             Brings::Samples => ("samples, which go to the series store and need no plugin", &[]),
         };
         if !generation.kinds.iter().any(|kind| wanted.contains(kind)) {

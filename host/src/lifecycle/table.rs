@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use picket_sandbox::Kind;
+
 use super::candidate::{Brings, Candidate};
 use super::config::Plugin;
 use super::slot::{self, Slot};
@@ -15,7 +17,7 @@ use crate::model::LifecycleEvent;
 use crate::pipeline::generation::Surroundings;
 use crate::pipeline::lane::lane;
 use crate::pipeline::matcher::MatchError;
-use crate::pipeline::route::{Route, SourceRoutes};
+use crate::pipeline::route::{Route, SourceRoutes, Takes};
 use crate::pipeline::worker::{Start, Worker};
 
 /// How long a removed plugin may take to finish what waits for it.
@@ -118,7 +120,9 @@ impl Lifecycle {
 }
 
 fn route(name: &str, slot: &Slot) -> Route {
+    let is = |kind| slot.generation().kinds.contains(&kind);
     Route {
+        takes: Takes { scan: is(Kind::Scanner), unpack: is(Kind::Unpacker) },
         plugin: name.to_owned(),
         generation: slot.generation().origin.generation,
         interest: slot.generation().interest.clone(),

@@ -228,6 +228,14 @@ impl<W, C> LaneReceiver<W, C> {
     }
 }
 
+impl<W: Send + 'static, C: Send + 'static> LaneReceiver<W, C> {
+    /// Tells whether a message waits, for work that takes long enough to be broken off for one.
+    pub fn control_waits(&self) -> impl Fn() -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || !shared.lock().control.is_empty()
+    }
+}
+
 impl<W, C> LaneReceiver<W, C> {
     /// Takes the next work if it waits already and satisfies a condition.
     pub fn next_if(&self, condition: impl FnOnce(&W) -> bool) -> Option<W> {
@@ -268,8 +276,11 @@ mod tests {
     #[test]
     fn control_overtakes_work() {
         let (sender, receiver) = lane::<u8, &str>("p", 10);
+        let control_waits = receiver.control_waits();
         sender.send(1, 1).unwrap();
+        assert!(!control_waits());
         sender.control("swap").unwrap();
+        assert!(control_waits());
         assert_eq!(receiver.next(None, false), Wake::Control("swap"));
         assert_eq!(receiver.next(soon(), true), Wake::Timeout);
         assert_eq!(receiver.next(None, false), Wake::Work(1));

@@ -54,6 +54,9 @@ pub struct WorkerMetrics {
     limits: IntCounterVec,
     log_lines: IntCounterVec,
     cut: IntCounterVec,
+    containers: IntCounterVec,
+    members: IntCounterVec,
+    container_bounds: IntCounterVec,
 }
 
 impl WorkerMetrics {
@@ -119,6 +122,21 @@ impl WorkerMetrics {
                  dropped line counts.",
                 &["plugin", "limit"],
             )?,
+            containers: counter(
+                "picket_plugin_containers_total",
+                "Containers that the plugin opened.",
+                &["plugin"],
+            )?,
+            members: counter(
+                "picket_plugin_container_members_total",
+                "Members that were taken out of containers.",
+                &["plugin"],
+            )?,
+            container_bounds: counter(
+                "picket_plugin_container_bounds_met_total",
+                "Containers of which not everything was taken out, by the bound that they met.",
+                &["plugin", "bound"],
+            )?,
             log_lines: counter("picket_plugin_log_lines_total", "Log lines of the plugin.", &["plugin"])?,
             cut: counter(
                 "picket_plugin_values_cut_total",
@@ -178,6 +196,8 @@ impl WorkerMetrics {
             &self.failed,
             &self.log_lines,
             &self.cut,
+            &self.containers,
+            &self.members,
         ] {
             let _ = vec.remove_label_values(&[plugin]);
         }
@@ -269,6 +289,17 @@ impl PluginMeter {
     /// A file was scanned.
     pub fn scanned(&self) {
         self.all.scans.with_label_values(&[self.plugin.as_str()]).inc();
+    }
+
+    /// A container was opened and gave so many members.
+    pub fn unpacked(&self, members: u64) {
+        self.all.containers.with_label_values(&[self.plugin.as_str()]).inc();
+        self.all.members.with_label_values(&[self.plugin.as_str()]).inc_by(members);
+    }
+
+    /// A container met a bound.
+    pub fn container_bound(&self, bound: &str) {
+        self.all.container_bounds.with_label_values(&[self.plugin.as_str(), bound]).inc();
     }
 
     /// Something was kept as evidence.

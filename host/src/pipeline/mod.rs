@@ -1,4 +1,5 @@
-//! The one way through: `route → plugin → commit`. Acks flow back, nothing else does.
+//! The one way through: `route → plugin → commit`. Acks flow back, and members of containers to the source
+//! that brought the container; nothing else does.
 
 pub mod route;
 
@@ -7,6 +8,9 @@ pub mod matcher;
 
 pub mod lane;
 pub mod work;
+
+pub mod container;
+pub mod spool;
 
 pub mod control;
 pub mod events;

@@ -41,7 +41,7 @@ impl ObjectReader for FileObject {
             gid: info.gid,
             sha256: info.sha256.to_string(),
             media_type: info.media_type.clone(),
-            depth: 0,
+            depth: self.target.depth(),
         }
     }
 

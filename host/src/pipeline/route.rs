@@ -70,6 +70,22 @@ pub struct Route {
     pub interest: Arc<Interest>,
     /// Where they go.
     pub lane: Arc<dyn Deliver>,
+    /// What it does with files.
+    pub takes: Takes,
+}
+
+/// What a plugin does with files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// It scans them.
+    pub scan: bool,
+    /// It opens containers.
+    pub unpack: bool,
+}
+
+impl Takes {
+    /// A scanner that opens nothing.
+    pub const SCAN: Self = Self { scan: true, unpack: false };
 }
 
 /// All routes of one source at one time.
@@ -212,6 +228,7 @@ mod tests {
             plugin: "p".into(),
             generation: Digest::of(b"g"),
             interest: Interest::everything(),
+            takes: Takes::SCAN,
             lane: Arc::new(sender),
         };
         router.set("s", vec![route]).unwrap();

@@ -1,4 +1,4 @@
-//! What travels in a lane: records, or a file to scan with the ticket that tells when it is done.
+//! What travels in a lane: records, or a file to scan or to open with the ticket that tells when it is done.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::container::{Container, Spooled};
 use super::lane::Delivery;
 use crate::model::{Digest, Record};
+use crate::state::Write;
 
 /// What a small piece of work counts for in a lane, in bytes: its own structures.
 const OVERHEAD: usize = 256;
@@ -22,6 +24,8 @@ pub enum Work {
     Records(Delivery),
     /// A file for a scanner.
     Scan(ScanJob),
+    /// A file for an unpacker.
+    Unpack(UnpackJob),
 }
 
 impl Work {
@@ -32,7 +36,7 @@ impl Work {
                 let block = &delivery.block;
                 block.data.len() + block.records.len() * size_of::<Record>() + OVERHEAD
             }
-            Self::Scan(_) => SCAN_BYTES,
+            Self::Scan(_) | Self::Unpack(_) => SCAN_BYTES,
         }
     }
 }
@@ -44,6 +48,26 @@ pub struct ScanJob {
     pub target: Arc<ScanTarget>,
     /// To be finished when the verdict is committed.
     pub ticket: ScanTicket,
+}
+
+/// A file that one plugin is to open if it is a container.
+#[derive(Debug)]
+pub struct UnpackJob {
+    /// Shared with the scanners that get it.
+    pub target: Arc<ScanTarget>,
+    /// To be finished when everything in it is judged.
+    pub ticket: ScanTicket,
+    /// Where its members go.
+    pub members: Sender<Member>,
+}
+
+/// A member of a container, to be scanned like a file.
+#[derive(Debug)]
+pub struct Member {
+    /// The container's path, `!/`, and the path inside. Never a path on disk.
+    pub path: PathBuf,
+    /// Where it lies.
+    pub spooled: Spooled,
 }
 
 /// A file, opened for reading, and what is known of it. It is only read by position, so that several
@@ -61,6 +85,15 @@ pub struct ScanTarget {
     pub key: Digest,
     /// What was known when it was opened and read for its digest.
     pub info: ScanInfo,
+    /// None for a file that was found on disk.
+    pub spooled: Option<Spooled>,
+}
+
+impl ScanTarget {
+    /// In how many containers it lies.
+    pub fn depth(&self) -> u32 {
+        self.spooled.as_ref().map_or(0, |spooled| spooled.depth)
+    }
 }
 
 /// What is known of a file before it is scanned.
@@ -91,18 +124,74 @@ pub struct ScanDone {
     pub path: PathBuf,
     /// Whether the verdict is committed; else the file is scanned again later.
     pub committed: bool,
+    /// Whether the file was to be opened, not to be scanned.
+    pub unpacked: bool,
+    /// What the source has to note if all of it was judged.
+    pub record: Option<Opened>,
+}
+
+/// That everything in a container is judged, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The unpacker.
+    pub plugin: String,
+    /// Its generation.
+    pub generation: Digest,
+    /// The container: see [`ScanTarget::key`].
+    pub key: Digest,
+    /// The generations that judged its members.
+    pub by: Digest,
+}
+
+impl Opened {
+    /// How it is noted: beside what the same plugin notes as a scanner.
+    pub fn write(&self) -> Write {
+        Write::Scanned {
+            plugin: self.plugin.clone(),
+            generation: self.generation,
+            content: self.content(),
+            value: Some(self.by.0.to_vec()),
+        }
+    }
+
+    /// Under which content it is noted.
+    pub fn content(&self) -> Digest {
+        Digest::of_parts([b"opened", &self.key.0[..]])
+    }
 }
 
 /// Tells the source how its file's scan ended. Dropping it says that no verdict was committed.
 #[derive(Debug)]
 pub struct ScanTicket {
     done: Option<(ScanDone, Sender<ScanDone>)>,
+    container: Option<Arc<Container>>,
 }
 
 impl ScanTicket {
     /// A ticket that reports to `sender`.
     pub fn new(plugin: String, path: PathBuf, sender: Sender<ScanDone>) -> Self {
-        Self { done: Some((ScanDone { plugin, path, committed: false }, sender)) }
+        let done = ScanDone { plugin, path, committed: false, unpacked: false, record: None };
+        Self { done: Some((done, sender)), container: None }
+    }
+
+    /// The same for the opening of a container; `record` is noted when everything in it is judged.
+    pub fn unpacking(mut self, record: Option<Opened>) -> Self {
+        if let Some((done, _)) = &mut self.done {
+            done.unpacked = true;
+            done.record = record;
+        }
+        self
+    }
+
+    /// The same for what lies in a container: without a verdict the container has to come again.
+    pub fn within(mut self, target: &ScanTarget) -> Self {
+        self.container = target.spooled.as_ref().map(|spooled| spooled.container.clone());
+        self
+    }
+
+    /// What would be noted; it is not, then.
+    pub fn take_record(&mut self) -> Option<Opened> {
+        self.done.as_mut().and_then(|(done, _)| done.record.take())
     }
 
     /// The verdict is committed.
@@ -116,6 +205,9 @@ impl ScanTicket {
 impl Drop for ScanTicket {
     fn drop(&mut self) {
         if let Some((done, sender)) = self.done.take() {
+            if let (Some(container), false) = (&self.container, done.committed) {
+                container.fail();
+            }
             // The source may be gone; then nobody waits.
             let _ = sender.send(done);
         }

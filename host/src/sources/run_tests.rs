@@ -10,7 +10,7 @@ use crate::model::Sample;
 use crate::pipeline::interest::Interest;
 use crate::pipeline::lane::{LaneReceiver, Wake, lane};
 use crate::pipeline::route::Route;
-use crate::pipeline::work::Work;
+use crate::pipeline::work::{Opened, Work};
 use crate::sources::directory::examine::StatKey;
 
 #[derive(Default)]
@@ -35,6 +35,10 @@ impl ScanLog for Nothing {
     fn known(&self, _: &str, _: &Digest, _: &Digest) -> bool {
         false
     }
+    fn opened(&self, _: &Opened) -> bool {
+        false
+    }
+    fn judged(&self, _: &Opened) {}
     fn digest_of(&self, _: &Path, _: &StatKey) -> Option<Digest> {
         None
     }
@@ -88,6 +92,7 @@ fn sources_run_change_and_stop() {
         plugin: "p".into(),
         generation: Digest::of(b""),
         interest: Interest::everything(),
+        takes: crate::pipeline::route::Takes::SCAN,
         lane: Arc::new(sender),
     };
     router.set("logs", vec![route.clone()]).unwrap();

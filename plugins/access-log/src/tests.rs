@@ -101,7 +101,8 @@ fn a_scanning_client_is_found_over_several_streams() {
 
 #[test]
 fn the_windows_survive_a_swap() {
-    let (_host, mut plugin) = start(r#"{"burst": {"min_errors": 4}, "scan": {"min_errors": 4}}"#);
+    let (_host, mut plugin) =
+        start(r#"{"burst": {"min_errors": 4}, "scan": {"min_errors": 4, "min_targets": 1}}"#);
     let errors = |second| {
         let lines = [line(second, "192.0.2.1", 500, "/"), line(second, "192.0.2.1", 404, "/")];
         testing::batch(&lines)

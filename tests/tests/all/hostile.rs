@@ -136,7 +136,7 @@ fn a_table_bomb_meets_its_limit() {
 
 #[test]
 fn a_memory_that_grows_before_the_first_call_meets_its_limit() {
-    never_starts("growing-start", "", &["`memory`"]);
+    never_starts("growing-start", "", &["`limits.memory`"]);
 }
 
 #[test]

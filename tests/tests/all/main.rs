@@ -5,6 +5,7 @@ mod alerts;
 mod authors;
 mod bad_input;
 mod change;
+mod containers;
 mod crash;
 mod hostile;
 mod reload;

@@ -110,8 +110,10 @@ fn real_login_logs_lead_to_the_findings_that_they_hold() {
         lines.lines().filter(|line| line.contains("sshd[") && line.contains("Failed password for"));
     let failures = failures.count() as f64;
     until("every failed password is counted, once", || (failed_passwords(&node) == failures).then_some(()));
-    let archived = node.cli("findings --plugin auth-guard --severity high --output json");
-    assert!(archived.stdout.contains("login-after-failures"), "{archived:?}");
+    until("the archive has it", || {
+        let archived = node.cli("findings --plugin auth-guard --severity high --output json");
+        archived.stdout.contains("login-after-failures").then_some(())
+    });
     assert!(node.stop().success());
 
     let guessers = ["198.51.100.23", "198.51.100.24", "203.0.113.9"].map(str::to_owned);

@@ -69,7 +69,8 @@ impl Worker {
         }
     }
 
-    fn instance(&mut self) -> Result<&mut Instance, InstanceError> {
+    /// The live instance, or a fresh one with the last stored snapshot.
+    pub(super) fn instance(&mut self) -> Result<&mut Instance, InstanceError> {
         let instance = match self.instance.take() {
             Some(instance) => instance,
             None => self.generation.revive(&self.surroundings)?,

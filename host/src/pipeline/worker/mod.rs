@@ -4,8 +4,9 @@
 //! by one commit; a swap comes between two rounds, and a round that is not committed is processed again by
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
-//! The parts: `call` calls the guest, `records` runs rounds, `scan` and `evaluate` the other kinds of work, `swap` exchanges
-//! generations, `land` commits. What to do after a failure is decided by `round` and `circuit`.
+//! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
+//! work, `swap` exchanges generations, `land` commits. What to do after a failure is decided by `round` and
+//! `circuit`.
 
 mod call;
 mod evaluate;
@@ -13,6 +14,7 @@ mod land;
 mod records;
 mod scan;
 mod swap;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use super::metrics::{PluginMeter, WorkerMetrics};
 use super::plugin_metrics::PluginMetrics;
 use super::results::Results;
 use super::round::Round;
+use super::spool::Spool;
 use super::work::Work;
 use crate::alerts::Alerts;
 use crate::model::{Block, Digest, EventId, Frame, LifecycleEvent, Notice, Origin, Sample, now_nanos};
@@ -49,6 +52,8 @@ pub struct Shared {
     pub committer: Committer,
     /// Where committed samples go besides.
     pub samples: SampleStore,
+    /// Where members of containers wait to be scanned.
+    pub spool: Spool,
     /// What plugins count.
     pub plugin_metrics: PluginMetrics,
     /// What workers count.
@@ -263,6 +268,7 @@ impl Worker {
         match work {
             Work::Records(delivery) => self.begin_round(delivery),
             Work::Scan(job) => self.scan(job),
+            Work::Unpack(job) => self.unpack(job),
         }
     }
 

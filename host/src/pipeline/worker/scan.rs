@@ -73,11 +73,18 @@ impl Worker {
     /// A file that breaks the scanner is evidence, and skipped until the plugin or the file changes.
     fn keep_file_evidence(&mut self, target: &ScanTarget, reason: &str) {
         let time = now_nanos();
-        let origin = self.generation.origin.clone();
         let verdict =
             self.verdict(target, VerdictKind::Skipped, format!("the scanner failed: {reason}"), time);
-        let id = EventId::derive(&about(target), 0, &origin.generation, u32::MAX);
         self.results.push(Frame::Verdict(verdict));
+        self.push_file_evidence(target, reason);
+        let scanned = self.scanned(target);
+        self.results.write(scanned);
+    }
+
+    /// The evidence that a file broke the plugin.
+    pub(super) fn push_file_evidence(&mut self, target: &ScanTarget, reason: &str) {
+        let (time, origin) = (now_nanos(), self.generation.origin.clone());
+        let id = EventId::derive(&about(target), 0, &origin.generation, u32::MAX);
         self.results.push(Frame::Evidence(Evidence {
             id,
             time,
@@ -89,11 +96,15 @@ impl Worker {
             record: Vec::new(),
             reason: reason.to_owned(),
         }));
-        let scanned = self.scanned(target);
-        self.results.write(scanned);
     }
 
-    fn verdict(&self, target: &ScanTarget, verdict: VerdictKind, reason: String, time: u64) -> Verdict {
+    pub(super) fn verdict(
+        &self,
+        target: &ScanTarget,
+        verdict: VerdictKind,
+        reason: String,
+        time: u64,
+    ) -> Verdict {
         let origin = self.generation.origin.clone();
         Verdict {
             id: EventId::derive(&about(target), 0, &origin.generation, 0),
@@ -119,7 +130,7 @@ impl Worker {
 }
 
 /// What the results of a scan are about: a content at a place.
-fn about(target: &ScanTarget) -> Digest {
+pub(super) fn about(target: &ScanTarget) -> Digest {
     let path = target.path.as_os_str().as_encoded_bytes();
     Digest::of_parts([target.source.as_bytes(), path, &target.info.sha256.0])
 }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::media::{HEADER_BYTES, media_type};
 use crate::model::Digest;
-use crate::pipeline::work::{ScanInfo, ScanTarget};
+use crate::pipeline::work::{Member, ScanInfo, ScanTarget};
 
 /// Bytes read at once for the digest.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -129,6 +129,20 @@ pub fn open(base: &Path, path: &Path, max_bytes: u64) -> Result<Opened, Unscanna
     Ok(Opened { path: path.to_owned(), file, metadata })
 }
 
+/// Opens a member that an unpacker took out of a container, and finds out what has to be known of it. It
+/// has the size, times, mode and owner of the spooled file; a container's own word on these is nobody's.
+pub fn member(
+    member: Member,
+    source: &str,
+    alive: &mut dyn FnMut() -> bool,
+) -> Result<ScanTarget, Unscannable> {
+    let Member { path, spooled } = member;
+    let file = spooled.file.open()?;
+    let metadata = file.metadata()?;
+    let target = Opened { path, file, metadata }.examine(source, None, alive)?;
+    Ok(ScanTarget { spooled: Some(spooled), ..target })
+}
+
 fn open_below(base: &Path, path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
     let Some(rest) = path.strip_prefix(base).ok().filter(|rest| !rest.as_os_str().is_empty()) else {
@@ -175,7 +189,14 @@ impl Opened {
             media_type: media_type(&header[..length]).to_owned(),
         };
         let key = scan_key(&self.path, metadata, &sha256);
-        Ok(ScanTarget { source: source.to_owned(), path: self.path, file: self.file, key, info })
+        Ok(ScanTarget {
+            source: source.to_owned(),
+            path: self.path,
+            file: self.file,
+            key,
+            info,
+            spooled: None,
+        })
     }
 
     fn digest(&self, alive: &mut dyn FnMut() -> bool) -> Result<Digest, Unscannable> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::examine::{self, Unscannable};
-use crate::pipeline::route::SourceRoutes;
-use crate::pipeline::work::{ScanDone, ScanJob, ScanTicket, Work};
+use crate::pipeline::route::{Route, SourceRoutes};
+use crate::pipeline::work::{Member, ScanDone, ScanJob, ScanTarget, ScanTicket, UnpackJob, Work};
 
 /// How long to wait for room or for verdicts before progress is told again.
 const WAIT: Duration = Duration::from_millis(100);
@@ -56,6 +56,7 @@ pub fn scan_once(
         watcher,
         progress: Progress::default(),
         tickets: crossbeam_channel::unbounded(),
+        members: crossbeam_channel::unbounded(),
         open: 0,
         stopped: false,
     };
@@ -75,6 +76,8 @@ struct Scan<'a> {
     watcher: &'a mut dyn Watcher,
     progress: Progress,
     tickets: (Sender<ScanDone>, Receiver<ScanDone>),
+    /// What unpackers took out of containers.
+    members: (Sender<Member>, Receiver<Member>),
     /// Tickets that are out.
     open: u64,
     stopped: bool,
@@ -138,6 +141,7 @@ impl Scan<'_> {
             Ok(target) => {
                 self.progress.bytes += target.info.size;
                 self.give(Arc::new(target));
+                self.give_members();
             }
             Err(_) if self.stopped => {}
             // It vanished between listing and opening.
@@ -149,32 +153,72 @@ impl Scan<'_> {
         self.stopped |= !self.watcher.go_on(&self.progress);
     }
 
-    fn give(&mut self, target: Arc<crate::pipeline::work::ScanTarget>) {
+    /// Gives a file or a member to all scanners and unpackers.
+    fn give(&mut self, target: Arc<ScanTarget>) {
         for route in &self.routes.routes {
-            loop {
-                match route.lane.wait_for_room(Instant::now() + WAIT) {
-                    Ok(true) => break,
-                    Ok(false) => self.take_verdicts(),
-                    // The dropped ticket says that there is no verdict.
-                    Err(_) => break,
-                }
-                self.stopped |= !self.watcher.go_on(&self.progress);
-                if self.stopped {
-                    return;
+            for unpack in [false, true] {
+                let takes = if unpack { route.takes.unpack } else { route.takes.scan };
+                if takes && !self.stopped {
+                    self.give_to(route, &target, unpack);
                 }
             }
-            let ticket = ScanTicket::new(route.plugin.clone(), target.path.clone(), self.tickets.0.clone());
-            self.open += 1;
-            // As above.
-            let _ = route.lane.send(Work::Scan(ScanJob { target: target.clone(), ticket }));
         }
         self.take_verdicts();
     }
 
-    fn wait_for_verdicts(&mut self) {
-        if let Ok(done) = self.tickets.1.recv_timeout(WAIT) {
-            self.count(&done);
+    fn give_to(&mut self, route: &Route, target: &Arc<ScanTarget>, unpack: bool) {
+        let ticket = ScanTicket::new(route.plugin.clone(), target.path.clone(), self.tickets.0.clone());
+        let ticket = ticket.within(target);
+        self.open += 1;
+        loop {
+            match route.lane.wait_for_room(Instant::now() + WAIT) {
+                Ok(true) => break,
+                Ok(false) => self.take_verdicts(),
+                // The dropped ticket says that there is no verdict.
+                Err(_) => return,
+            }
+            self.stopped |= !self.watcher.go_on(&self.progress);
+            if self.stopped {
+                return;
+            }
         }
+        let target = target.clone();
+        let work = match unpack {
+            false => Work::Scan(ScanJob { target, ticket }),
+            true => {
+                let (ticket, members) = (ticket.unpacking(None), self.members.0.clone());
+                Work::Unpack(UnpackJob { target, ticket, members })
+            }
+        };
+        // As above.
+        let _ = route.lane.send(work);
+    }
+
+    /// Members wait in the spool folder until a file has been given to everybody.
+    fn give_members(&mut self) {
+        while let (false, Ok(member)) = (self.stopped, self.members.1.try_recv()) {
+            let (path, container) = (member.path.clone(), member.spooled.container.clone());
+            match examine::member(member, "", &mut || true) {
+                Ok(target) => {
+                    self.progress.bytes += target.info.size;
+                    self.give(Arc::new(target));
+                }
+                Err(reason) => {
+                    container.fail();
+                    self.skip(&path, &reason);
+                }
+            }
+        }
+    }
+
+    fn wait_for_verdicts(&mut self) {
+        self.give_members();
+        let (tickets, members) = (self.tickets.1.clone(), self.members.1.clone());
+        let mut ready = crossbeam_channel::Select::new();
+        ready.recv(&tickets);
+        ready.recv(&members);
+        // Either is taken below; after the wait progress is told again.
+        let _ = ready.ready_timeout(WAIT);
         self.take_verdicts();
         self.stopped |= !self.watcher.go_on(&self.progress);
     }
@@ -187,10 +231,11 @@ impl Scan<'_> {
 
     fn count(&mut self, done: &ScanDone) {
         self.open -= 1;
-        if done.committed {
-            self.progress.done += 1;
-        } else {
-            self.progress.failed += 1;
+        match (done.committed, done.unpacked) {
+            (true, false) => self.progress.done += 1,
+            // What lay in it has verdicts of its own.
+            (true, true) => {}
+            (false, _) => self.progress.failed += 1,
         }
     }
 }
@@ -202,7 +247,6 @@ mod tests {
     use crate::model::Digest;
     use crate::pipeline::interest::Interest;
     use crate::pipeline::lane::{Wake, lane};
-    use crate::pipeline::route::Route;
 
     #[derive(Default)]
     struct Told {
@@ -247,6 +291,7 @@ mod tests {
             plugin: "p".into(),
             generation: Digest::of(b""),
             interest: Interest::everything(),
+            takes: crate::pipeline::route::Takes::SCAN,
             lane: Arc::new(sender),
         };
         let routes = SourceRoutes::new(vec![route]).unwrap();

@@ -5,6 +5,9 @@
 //! side it is, a file waits until it has settled, its digest is taken (or remembered), and it goes to
 //! the scanners that have not judged the same key with their generation yet.
 //!
+//! A container is a folder to the source: what an unpacker takes out of it lies in the spool folder, and
+//! goes to the scanners from there like any file. The container is done when everything in it is.
+//!
 //! The walk streams: it keeps no list of files, so a folder may hold millions.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +24,7 @@ use super::config::Checked;
 use super::examine::{self, StatKey, Unscannable, scan_key};
 use crate::model::Digest;
 use crate::pipeline::route::{Route, RouteWatch, Router};
-use crate::pipeline::work::{ScanDone, ScanJob, ScanTicket, Work};
+use crate::pipeline::work::{Member, Opened, ScanDone, ScanJob, ScanTarget, ScanTicket, UnpackJob, Work};
 use crate::sources::glob::{Links, Visit};
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
@@ -42,6 +45,10 @@ pub trait ScanLog: Send + Sync {
     /// Whether a generation of a plugin has judged this key (see
     /// [`ScanTarget::key`](crate::pipeline::work::ScanTarget::key)).
     fn known(&self, plugin: &str, generation: &Digest, key: &Digest) -> bool;
+    /// Whether a container was opened and everything in it judged, by just these.
+    fn opened(&self, record: &Opened) -> bool;
+    /// Notes that.
+    fn judged(&self, record: &Opened);
     /// The digest of a file's content, if it was remembered for the same path and stat key.
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest>;
     /// Remembers a digest.
@@ -76,9 +83,11 @@ pub struct DirectorySource {
     folders: Option<Watch>,
     /// Files that changed, with when they may have settled and how they were then.
     waiting: BTreeMap<PathBuf, (Instant, Option<StatKey>)>,
-    /// Sent and not done: plugin and path.
-    under_way: BTreeSet<(String, PathBuf)>,
+    /// Sent and not done: plugin, path, and whether it is to be opened.
+    under_way: BTreeSet<(String, PathBuf, bool)>,
     done: (Sender<ScanDone>, Receiver<ScanDone>),
+    /// What unpackers took out of containers.
+    members: (Sender<Member>, Receiver<Member>),
     generations: BTreeSet<(String, Digest)>,
     next_walk: Instant,
     reported: BTreeSet<StatKey>,
@@ -96,6 +105,8 @@ impl DirectorySource {
             waiting: BTreeMap::new(),
             under_way: BTreeSet::new(),
             done: crossbeam_channel::unbounded(),
+            // A container is bounded in its members, and a lane in its containers.
+            members: crossbeam_channel::unbounded(),
             generations: BTreeSet::new(),
             next_walk: Instant::now(),
             reported: BTreeSet::new(),
@@ -121,6 +132,7 @@ impl DirectorySource {
         }
         self.take_notice();
         self.scan_settled();
+        self.scan_members();
         if Instant::now() >= self.next_walk {
             self.walk();
         }
@@ -159,8 +171,12 @@ impl DirectorySource {
         }
         let done: Vec<ScanDone> = self.done.1.try_iter().collect();
         for done in done {
-            self.under_way.remove(&(done.plugin, done.path.clone()));
-            if !done.committed {
+            self.under_way.remove(&(done.plugin, done.path.clone(), done.unpacked));
+            if let (true, Some(record)) = (done.committed, &done.record) {
+                self.parts.log.judged(record);
+            }
+            // Of what lies in a container nothing comes by itself: the container comes again.
+            if !done.committed && done.path.exists() {
                 self.wait(done.path, None, RETRY_AFTER);
             }
         }
@@ -219,14 +235,23 @@ impl DirectorySource {
         });
     }
 
-    /// The scanners that have not judged a file.
-    fn wanted(&self, path: &Path, key: &Digest) -> Vec<Route> {
+    /// What is still to be done with a file, and by whom.
+    fn wanted(&self, path: &Path, key: &Digest) -> Vec<Task> {
         let routes = self.parts.watch.routes();
-        let wanted = routes.routes.iter().filter(|route| {
-            !self.parts.log.known(&route.plugin, &route.generation, key)
-                && !self.under_way.contains(&(route.plugin.clone(), path.to_owned()))
-        });
-        wanted.cloned().collect()
+        let by = judges(&routes.routes);
+        let mut wanted = Vec::new();
+        for route in &routes.routes {
+            let busy = |unpack| self.under_way.contains(&(route.plugin.clone(), path.to_owned(), unpack));
+            let (plugin, generation) = (route.plugin.clone(), route.generation);
+            if route.takes.scan && !busy(false) && !self.parts.log.known(&plugin, &generation, key) {
+                wanted.push(Task { route: route.clone(), unpack: None });
+            }
+            let record = Opened { plugin, generation, key: *key, by };
+            if route.takes.unpack && !busy(true) && !self.parts.log.opened(&record) {
+                wanted.push(Task { route: route.clone(), unpack: Some(Some(record)) });
+            }
+        }
+        wanted
     }
 
     /// Gives a settled file to the scanners that want it.
@@ -251,16 +276,54 @@ impl DirectorySource {
             Ok(target) => target,
             Err(reason) => return self.refuse(path, metadata, reason),
         };
-        for route in self.wanted(path, &target.key) {
-            if !self.wait_for_room(&route) {
-                continue;
-            }
-            let ticket = ScanTicket::new(route.plugin.clone(), path.to_owned(), self.done.0.clone());
-            self.under_way.insert((route.plugin.clone(), path.to_owned()));
-            self.parts.metrics.scanned(&route.plugin);
-            // If the lane is closed, the dropped ticket says so.
-            let _ = route.lane.send(Work::Scan(ScanJob { target: target.clone(), ticket }));
+        for task in self.wanted(path, &target.key) {
+            self.give(task, &target);
         }
+    }
+
+    /// Gives what came out of containers to the scanners, and to unpackers again.
+    fn scan_members(&mut self) {
+        while let (false, Ok(member)) = (self.stopped(), self.members.1.try_recv()) {
+            let container = member.spooled.container.clone();
+            let stop = self.parts.stop.clone();
+            let alive = &mut || !stop.load(Ordering::Relaxed);
+            let target = match examine::member(member, &self.parts.name, alive) {
+                Ok(target) => Arc::new(target),
+                Err(error) => {
+                    self.parts.metrics.error("read");
+                    tracing::warn!(source = self.parts.name, %error, "A member of a container cannot be read.");
+                    container.fail();
+                    continue;
+                }
+            };
+            for task in self.wanted(&target.path, &target.key) {
+                // Only a file on disk is noted as opened.
+                let unpack = task.unpack.map(|_| None);
+                self.give(Task { unpack, ..task }, &target);
+            }
+        }
+    }
+
+    fn give(&mut self, task: Task, target: &Arc<ScanTarget>) {
+        let Task { route, unpack } = task;
+        let (plugin, path) = (route.plugin.clone(), target.path.clone());
+        let ticket = ScanTicket::new(plugin.clone(), path.clone(), self.done.0.clone()).within(target);
+        if !self.wait_for_room(&route) {
+            // The dropped ticket says that there is no verdict.
+            return;
+        }
+        self.under_way.insert((plugin, path, unpack.is_some()));
+        self.parts.metrics.scanned(&route.plugin);
+        let target = target.clone();
+        let work = match unpack {
+            None => Work::Scan(ScanJob { target, ticket }),
+            Some(record) => {
+                let (ticket, members) = (ticket.unpacking(record), self.members.0.clone());
+                Work::Unpack(UnpackJob { target, ticket, members })
+            }
+        };
+        // As above, if the lane is closed.
+        let _ = route.lane.send(work);
     }
 
     /// False if the plugin is gone or the source has to stop.
@@ -308,6 +371,20 @@ impl DirectorySource {
     }
 }
 
+/// Something to be done with a file.
+struct Task {
+    route: Route,
+    /// Whether it is to be opened, and what is to be noted then.
+    unpack: Option<Option<Opened>>,
+}
+
+/// The generations that files and members go to, as one digest.
+fn judges(routes: &[Route]) -> Digest {
+    let mut judges: Vec<_> = routes.iter().map(|route| (&route.plugin, route.generation)).collect();
+    judges.sort();
+    Digest::of_parts(judges.iter().flat_map(|(plugin, generation)| [plugin.as_bytes(), &generation.0[..]]))
+}
+
 /// A walk under way.
 struct Walk<'a> {
     source: &'a mut DirectorySource,
@@ -321,6 +398,7 @@ impl Visit for Walk<'_> {
         let source = &mut *self.source;
         source.take_notice();
         source.scan_settled();
+        source.scan_members();
         let settle = source.parts.config.settle;
         let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         // A time in the future says nothing; then the file is taken as it is.

@@ -14,11 +14,18 @@ struct Log {
     known: Mutex<BTreeSet<(String, Digest, Digest)>>,
     digests: Mutex<BTreeMap<(PathBuf, StatKey), Digest>>,
     skipped: Mutex<Vec<String>>,
+    opened: Mutex<Vec<Opened>>,
 }
 
 impl ScanLog for Log {
     fn known(&self, plugin: &str, generation: &Digest, key: &Digest) -> bool {
         self.known.lock().unwrap().contains(&(plugin.to_owned(), *generation, *key))
+    }
+    fn opened(&self, record: &Opened) -> bool {
+        self.opened.lock().unwrap().contains(record)
+    }
+    fn judged(&self, record: &Opened) {
+        self.opened.lock().unwrap().push(record.clone());
     }
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest> {
         self.digests.lock().unwrap().get(&(path.to_owned(), *key)).copied()
@@ -71,6 +78,7 @@ impl Scene {
             plugin: "p".into(),
             generation: self.generation,
             interest: Interest::everything(),
+            takes: crate::pipeline::route::Takes::SCAN,
             lane: Arc::new(self.sender.clone()),
         };
         self.router.set("s", vec![route]).unwrap();

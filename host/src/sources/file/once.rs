@@ -185,6 +185,7 @@ mod tests {
             plugin: "p".into(),
             generation: Digest::of(b""),
             interest: Interest::everything(),
+            takes: crate::pipeline::route::Takes::SCAN,
             lane: Arc::new(sender),
         };
         let routes = SourceRoutes::new(vec![route]).unwrap();

@@ -86,6 +86,7 @@ impl Scene {
             plugin: plugin.name.clone(),
             generation: Digest::of(b"generation"),
             interest: plugin.interest.clone(),
+            takes: crate::pipeline::route::Takes::SCAN,
             lane: Arc::new(plugin.sender.clone()),
         };
         self.router.set("s", self.plugins.iter().map(route).collect()).unwrap();
