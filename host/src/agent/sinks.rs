@@ -9,8 +9,8 @@ use crate::model::{Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind,
 use crate::pipeline::commit::{Commit, Committer};
 use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
-use crate::sources::{Checkpoints, SampleSink, ScanLog};
-use crate::state::{State, Write};
+use crate::sources::{Checkpoints, CheckpointsUnreadable, SampleSink, ScanLog};
+use crate::state::{State, StateError, Write};
 
 /// The checkpoints that are committed.
 pub(super) struct CommittedCheckpoints {
@@ -25,11 +25,13 @@ impl CommittedCheckpoints {
 }
 
 impl Checkpoints for CommittedCheckpoints {
-    fn load(&self, plugin: &str, source: &str) -> Vec<(Digest, Vec<u8>)> {
-        self.state.checkpoints(plugin, source).unwrap_or_else(|error| {
-            tracing::error!(plugin, source, %error, "Checkpoints cannot be read; the plugin starts as on a new node.");
-            Vec::new()
-        })
+    fn load(&self, plugin: &str, source: &str) -> Result<Vec<(Digest, Vec<u8>)>, CheckpointsUnreadable> {
+        let unreadable = |error: StateError| CheckpointsUnreadable { reason: error.to_string() };
+        let (whole, damaged) = self.state.checkpoints(plugin, source).map_err(unreadable)?;
+        for error in damaged {
+            tracing::error!(plugin, source, %error, "A checkpoint was not used; its file counts as one never read.");
+        }
+        Ok(whole)
     }
 
     fn forget(&self, plugin: &str, source: &str, stream: &Digest) {

@@ -106,23 +106,28 @@ impl Check<'_> {
     }
 
     pub(super) fn source(&mut self, name: &str, source: &mut SourceConfig) {
+        let setting = format!("sources.{name}");
+        let (include, exclude) = (format!("{setting}.include"), format!("{setting}.exclude"));
         match source {
             SourceConfig::File(file) => {
-                let setting = format!("sources.{name}");
-                self.patterns(&mut file.include, &format!("{setting}.include"), true);
-                self.patterns(&mut file.exclude, &format!("{setting}.exclude"), false);
-                if let Err(error) = file.check() {
-                    self.fail(&setting, Code::BadValue, error.to_string(), None);
-                }
+                self.patterns(&mut file.include, &include, true);
+                self.patterns(&mut file.exclude, &exclude, false);
             }
             SourceConfig::Directory(directory) => {
-                self.patterns(&mut directory.include, &format!("sources.{name}.include"), true);
+                self.patterns(&mut directory.include, &include, true);
+                self.patterns(&mut directory.exclude, &exclude, false);
             }
             SourceConfig::Host(host) => {
-                let longest = Span::seconds(DAY);
                 let shortest = Span(crate::sources::host::config::SHORTEST_INTERVAL);
-                self.range(&format!("sources.{name}.interval"), host.interval, [shortest, longest]);
+                // What is too short is among the source's own mistakes.
+                if host.interval >= shortest {
+                    self.range(&format!("{setting}.interval"), host.interval, [shortest, Span::seconds(DAY)]);
+                }
             }
+        }
+        if let Err(error) = source.check() {
+            let setting = format!("{setting}.{}", source.setting_of(&error));
+            self.fail(&setting, Code::BadValue, error.to_string(), None);
         }
     }
 

@@ -48,6 +48,7 @@ use self::slot::Slot;
 use crate::alerts;
 use crate::model::{Digest, Origin, now_nanos};
 use crate::pipeline::circuit::Patience;
+use crate::pipeline::control::Ending;
 use crate::pipeline::route::Router;
 use crate::pipeline::worker::{self, Event};
 use crate::state::State;
@@ -213,7 +214,7 @@ impl Lifecycle {
     pub fn drain(&mut self, deadline: Duration) {
         let table = std::mem::take(&mut self.table);
         self.update_routes();
-        let stopping: Vec<_> = table.into_values().map(Slot::drain).collect();
+        let stopping: Vec<_> = table.into_values().map(|slot| slot.drain(Ending::Drained)).collect();
         let until = std::time::Instant::now() + deadline;
         for drained in stopping {
             drained.wait(until);

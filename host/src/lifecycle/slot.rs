@@ -10,7 +10,7 @@ use super::candidate::{Candidate, Rejection};
 use super::config::Plugin;
 use super::served::Served;
 use crate::model::{Digest, Origin};
-use crate::pipeline::control::{Control, NotReady, Prepare};
+use crate::pipeline::control::{Control, Ending, NotReady, Prepare};
 use crate::pipeline::generation::{Generation, Surroundings};
 use crate::pipeline::lane::LaneSender;
 use crate::pipeline::work::Work;
@@ -138,10 +138,10 @@ impl Slot {
     }
 
     /// Asks the worker to finish what waits.
-    pub(super) fn drain(self) -> Draining {
+    pub(super) fn drain(self, ending: Ending) -> Draining {
         let (done, finished) = bounded(1);
         // A worker that is gone already has nothing to finish; the closed channel tells.
-        let _ = self.lane.control(Control::Stop { drain: true, done });
+        let _ = self.lane.control(Control::Stop { ending, done });
         let plugin = self.section().name.clone();
         Draining { lane: self.lane, finished, thread: self.thread, plugin }
     }
@@ -168,7 +168,7 @@ impl Draining {
             tracing::warn!(plugin = self.plugin, "The plugin was stopped before it had finished its work.");
             let (done, stopped) = bounded(1);
             // Closed, the lane tells the same as the answer that never comes: the thread has ended.
-            let _ = self.lane.control(Control::Stop { drain: false, done });
+            let _ = self.lane.control(Control::Stop { ending: Ending::AtOnce, done });
             if timed_out(&stopped, give_up) {
                 // It may wait for a commit that is answered only when the journal closes, after the plugins.
                 tracing::error!(

@@ -14,6 +14,7 @@ use super::slot::{self, Slot};
 use super::{Lifecycle, Wanted};
 use crate::alerts::Alerts;
 use crate::model::LifecycleEvent;
+use crate::pipeline::control::Ending;
 use crate::pipeline::generation::Surroundings;
 use crate::pipeline::lane::lane;
 use crate::pipeline::matcher::MatchError;
@@ -90,7 +91,7 @@ impl Lifecycle {
         for name in gone {
             let Some(slot) = self.table.remove(&name) else { continue };
             self.update_routes();
-            slot.drain().wait(Instant::now() + REMOVAL);
+            slot.drain(Ending::Removed).wait(Instant::now() + REMOVAL);
             self.statuses.removed(&name);
             self.deps.shared.plugin_metrics.forget(&name);
             self.deps.shared.metrics.forget(&name);

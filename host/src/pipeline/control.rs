@@ -13,11 +13,22 @@ pub enum Control {
     Prepare(Box<Prepare>),
     /// Stop.
     Stop {
-        /// Whether to finish the work that waits, with a last snapshot.
-        drain: bool,
+        /// What is still to be done.
+        ending: Ending,
         /// Told when the work is finished.
         done: Sender<()>,
     },
+}
+
+/// How a plugin's thread ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As it is; what waits is read again by whoever serves next.
+    AtOnce,
+    /// With the work that waits, and a last snapshot: the plugin goes on after the agent's next start.
+    Drained,
+    /// The same, and its alerts end: the plugin was removed.
+    Removed,
 }
 
 /// A candidate on its way to serve, in two steps: first it takes the memory of the generation that

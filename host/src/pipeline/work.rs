@@ -1,6 +1,7 @@
 //! What travels in a lane: records, or a file to scan or to open with the ticket that tells when it is done.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,6 +71,46 @@ pub struct Member {
     pub spooled: Spooled,
 }
 
+/// What tells that a file is unchanged without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatKey {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Unix time in nanoseconds at which the content changed last.
+    pub modified: i128,
+    /// Unix time in nanoseconds at which the inode changed last; it cannot be set back by a program.
+    pub changed: i128,
+}
+
+impl StatKey {
+    /// Of a file's metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// As a fixed-length key for a store.
+    pub fn to_bytes(&self) -> [u8; 56] {
+        let mut bytes = [0; 56];
+        bytes[..8].copy_from_slice(&self.device.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.inode.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.size.to_be_bytes());
+        bytes[24..40].copy_from_slice(&self.modified.to_be_bytes());
+        bytes[40..].copy_from_slice(&self.changed.to_be_bytes());
+        bytes
+    }
+}
+
 /// A file, opened for reading, and what is known of it. It is only read by position, so that several
 /// scanners can share it.
 #[derive(Debug)]
@@ -83,6 +124,9 @@ pub struct ScanTarget {
     /// What a verdict on it holds for: path, content, permission bits and owner. A scan with the same
     /// key and the same generation need not be done again.
     pub key: Digest,
+    /// What its open file looked like before it was read for its digest: as long as it still does, the
+    /// content is the one that `info` tells of.
+    pub stat: StatKey,
     /// What was known when it was opened and read for its digest.
     pub info: ScanInfo,
     /// None for a file that was found on disk.
@@ -101,7 +145,7 @@ impl ScanTarget {
 pub struct ScanInfo {
     /// In bytes.
     pub size: u64,
-    /// Unix time in nanoseconds.
+    /// Unix time in nanoseconds; the nearest that can be told, for times before 1970 and after 2554.
     pub modified: u64,
     /// `st_mode` of POSIX: type and permission bits.
     pub mode: u32,

@@ -110,7 +110,18 @@ impl Globs {
             if fs::metadata(&base).is_ok_and(|metadata| !metadata.is_dir()) {
                 visit.problem(&base, io::ErrorKind::NotADirectory.into());
             }
-            Walk { globs: self, links, visit: &mut *visit }.walk(Path::new("/"), steps, 0);
+            Walk { globs: self, links, within: None, visit: &mut *visit }.walk(Path::new("/"), steps, 0);
+        }
+    }
+
+    /// As [`walk`](Self::walk), but only for what is in one folder. Nothing above it is listed.
+    pub fn walk_in(&self, folder: &Path, links: Links, visit: &mut dyn Visit) {
+        for steps in &self.include {
+            Walk { globs: self, links, within: Some(folder), visit: &mut *visit }.walk(
+                Path::new("/"),
+                steps,
+                0,
+            );
         }
     }
 
@@ -176,13 +187,15 @@ fn literal_start(steps: &[Step]) -> PathBuf {
 struct Walk<'a> {
     globs: &'a Globs,
     links: Links,
+    /// The folder that is walked, if it is not everything.
+    within: Option<&'a Path>,
     visit: &'a mut dyn Visit,
 }
 
 impl Walk<'_> {
     fn walk(&mut self, folder: &Path, steps: &[Step], depth: usize) {
         let Some((step, rest)) = steps.split_first() else { return };
-        if depth > MAX_DEPTH || self.visit.stop() {
+        if depth > MAX_DEPTH || self.visit.stop() || self.is_aside(folder) {
             return;
         }
         match step {
@@ -215,8 +228,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether a folder neither is or holds the walked one nor lies in it.
+    fn is_aside(&self, folder: &Path) -> bool {
+        self.within.is_some_and(|within| !folder.starts_with(within) && !within.starts_with(folder))
+    }
+
     /// Names in a folder with their types, sorted, so that a walk comes across files in a fixed order.
+    /// Above the walked folder this is the one that leads there.
     fn list(&mut self, folder: &Path) -> Vec<(std::ffi::OsString, fs::FileType)> {
+        let way = self.within.and_then(|within| within.strip_prefix(folder).ok()?.iter().next());
+        if let Some(next) = way {
+            let kind = fs::symlink_metadata(folder.join(next)).map(|metadata| metadata.file_type());
+            return kind.into_iter().map(|kind| (next.to_owned(), kind)).collect();
+        }
         let listed = fs::read_dir(folder).and_then(|entries| {
             entries.map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)))).collect()
         });
@@ -237,7 +261,7 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: PathBuf) {
-        if self.globs.excludes(&path) {
+        if self.globs.excludes(&path) || self.within.is_some_and(|within| !path.starts_with(within)) {
             return;
         }
         let metadata = match self.links {
@@ -300,6 +324,30 @@ mod tests {
         check(&["$/{link,d}/?.log"], &[], Links::Follow, &["d/c.log", "link/c.log"]);
         check(&["$/{link,d}/?.log"], &[], Links::Ignore, &["d/c.log"]);
         check(&["$/a.log", "$/none.log", "$/none/*/x"], &[], Links::Ignore, &["a.log"]);
+    }
+
+    #[test]
+    fn a_walk_in_a_folder_leaves_the_rest_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        for path in ["a.log", "d/b.log", "d/e/c.log", "d/e/f/g.log", "d/e/x", "d/ee/h.log"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let check = |include: &str, walked: &str, expected: &[&str]| {
+            let globs = Globs::new(&[format!("{root}/{include}")], &[]).unwrap();
+            let mut seen = Seen::default();
+            globs.walk_in(&folder.path().join(walked), Links::Ignore, &mut seen);
+            let seen: Vec<&str> = seen.0.iter().map(|path| &path[root.len() + 1..]).collect();
+            assert_eq!(seen, expected, "{include} in {walked}");
+        };
+        check("**/*.log", "d/e", &["d/e/c.log", "d/e/f/g.log"]);
+        check("**", "d/e/f", &["d/e/f/g.log"]);
+        check("d/*/*.log", "d/e", &["d/e/c.log"]);
+        check("d/b.log", "d/e", &[]);
+        check("d/b.log", "d", &["d/b.log"]);
+        check("**/*.log", "none", &[]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Drop {
     Cut,
     /// A file was truncated before it was read to its end.
     Truncated,
+    /// A file was deleted, or moved to where it was not found, before it was read to its end.
+    Deleted,
 }
 
 impl Drop {
@@ -19,6 +21,7 @@ impl Drop {
             Self::Lag => "lag",
             Self::Cut => "cut",
             Self::Truncated => "truncated",
+            Self::Deleted => "deleted",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Where records, files and samples come from. Sources know routes and checkpoints; they do not know
 //! plugins, the journal or forwarders.
 
+mod mistake;
+mod open;
 mod probe;
 mod run;
 
@@ -17,5 +19,5 @@ pub mod status;
 pub use directory::source::ScanLog;
 pub use host::source::SampleSink;
 pub use probe::Probed;
-pub use run::{Checkpoints, ConfigError, Deps, SourceConfig, Sources, StartError};
+pub use run::{Checkpoints, CheckpointsUnreadable, ConfigError, Deps, SourceConfig, Sources, StartError};
 pub use status::{Problem, SourceStatus};

@@ -2,12 +2,12 @@
 //!
 //! It reads no record and follows nothing; what appears later is the running source's business.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::glob::{Globs, Links, Visit};
-use super::{Problem, SourceConfig};
+use super::{Problem, SourceConfig, open};
 
 /// Files that are opened to see whether that works; a mistake shows in the first ones.
 const MAX_FILES: usize = 10_000;
@@ -57,7 +57,7 @@ impl Probed {
     }
 
     fn open(&mut self, path: &Path) {
-        match File::open(path) {
+        match open::regular(path) {
             Ok(_) => self.readable += 1,
             // It was there a moment ago; files come and go.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

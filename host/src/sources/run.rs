@@ -91,10 +91,19 @@ pub enum StartError {
     },
 }
 
+/// Checkpoints cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the checkpoints cannot be read: {reason}")]
+pub struct CheckpointsUnreadable {
+    /// The store's words.
+    pub reason: String,
+}
+
 /// The checkpoints that are committed.
 pub trait Checkpoints: Send + Sync {
-    /// All of a plugin in a source, by stream.
-    fn load(&self, plugin: &str, source: &str) -> Vec<(Digest, Vec<u8>)>;
+    /// All of a plugin in a source, by stream, without those that are damaged. On an error nothing is
+    /// known of where the plugin is: it has to wait.
+    fn load(&self, plugin: &str, source: &str) -> Result<Vec<(Digest, Vec<u8>)>, CheckpointsUnreadable>;
     /// The stream's file has been gone for long: its checkpoint can be deleted.
     fn forget(&self, plugin: &str, source: &str, stream: &Digest);
 }

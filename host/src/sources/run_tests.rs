@@ -19,8 +19,8 @@ struct Nothing {
 }
 
 impl Checkpoints for Nothing {
-    fn load(&self, _: &str, _: &str) -> Vec<(Digest, Vec<u8>)> {
-        Vec::new()
+    fn load(&self, _: &str, _: &str) -> Result<Vec<(Digest, Vec<u8>)>, CheckpointsUnreadable> {
+        Ok(Vec::new())
     }
     fn forget(&self, _: &str, _: &str, _: &Digest) {}
 }

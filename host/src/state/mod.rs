@@ -39,7 +39,7 @@ use picket_journal::Position;
 
 pub use error::StateError;
 pub use memory::MemoryTable;
-pub use read::Snapshot;
+pub use read::{Checkpoints, Snapshot};
 pub use table::{Batch, KeyValue, Table};
 pub use write::{MAX_KEY_BYTES, MAX_NAME_BYTES, Write, WriteError};
 

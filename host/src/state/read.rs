@@ -18,6 +18,9 @@ pub struct Snapshot {
     pub bytes: Vec<u8>,
 }
 
+/// Checkpoints by stream, and what is wrong with those that were left out.
+pub type Checkpoints = (Vec<(Digest, Vec<u8>)>, Vec<StateError>);
+
 impl State {
     /// A plugin's value, unless it has expired by `now` (Unix time in nanoseconds).
     pub fn plugin_get(&self, plugin: &str, key: &[u8], now: u64) -> Result<Option<Vec<u8>>, StateError> {
@@ -65,17 +68,22 @@ impl State {
         self.opaque(&keys::checkpoint(plugin, source, stream))
     }
 
-    /// Where a plugin is in all streams of a source.
-    pub fn checkpoints(&self, plugin: &str, source: &str) -> Result<Vec<(Digest, Vec<u8>)>, StateError> {
+    /// Where a plugin is in all streams of a source, and which of these values are damaged: each costs
+    /// only itself.
+    pub fn checkpoints(&self, plugin: &str, source: &str) -> Result<Checkpoints, StateError> {
         let prefix = keys::checkpoints(plugin, source);
-        let mut found = Vec::new();
-        self.each::<Opaque>(&prefix, None, |key, value| {
-            let stream = keys::rest(key, &prefix)?.try_into();
-            let damaged = |_| StateError::Damaged { what: format!("the checkpoint {key:02x?}") };
-            found.push((Digest(stream.map_err(damaged)?), value.bytes));
+        let (mut whole, mut damaged) = Checkpoints::default();
+        self.each_read::<Opaque>(&prefix, None, |key, value| {
+            let no_stream = |_| StateError::Damaged { what: format!("the checkpoint {key:02x?}") };
+            let stream = keys::rest(key, &prefix).and_then(|rest| rest.try_into().map_err(no_stream));
+            match stream.and_then(|stream| Ok((Digest(stream), value?.bytes))) {
+                Ok(checkpoint) => whole.push(checkpoint),
+                Err(error @ StateError::Damaged { .. }) => damaged.push(error),
+                Err(error) => return Err(error),
+            }
             Ok(true)
         })?;
-        Ok(found)
+        Ok((whole, damaged))
     }
 
     /// The last snapshot of a plugin.
@@ -118,15 +126,25 @@ impl State {
     pub(super) fn each<T: value::Versioned + serde::de::DeserializeOwned>(
         &self,
         prefix: &[u8],
-        mut after: Option<Vec<u8>>,
+        after: Option<Vec<u8>>,
         mut each: impl FnMut(&[u8], T) -> Result<bool, StateError>,
+    ) -> Result<(), StateError> {
+        self.each_read(prefix, after, |key, value| each(key, value?))
+    }
+
+    /// As [`each`](Self::each), with what is wrong with a single value in its place.
+    fn each_read<T: value::Versioned + serde::de::DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        mut after: Option<Vec<u8>>,
+        mut each: impl FnMut(&[u8], Result<T, StateError>) -> Result<bool, StateError>,
     ) -> Result<(), StateError> {
         let table = self.current()?;
         loop {
             let page = table.scan(prefix, after.as_deref(), PAGE)?;
             for (key, stored) in &page {
-                let encoded = value::assemble(key, stored, |piece| table.get(piece))?;
-                if !each(key, value::decode(&encoded)?)? {
+                let encoded = value::assemble(key, stored, |piece| table.get(piece));
+                if !each(key, encoded.and_then(|encoded| value::decode(&encoded)))? {
                     return Ok(());
                 }
             }

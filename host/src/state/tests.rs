@@ -112,6 +112,23 @@ fn long_values_are_stored_in_pieces_and_leave_none_behind() {
 }
 
 #[test]
+fn a_damaged_checkpoint_costs_only_itself() {
+    let state = memory();
+    let streams = [Digest::of(b"1"), Digest::of(b"2")];
+    for stream in streams {
+        let (plugin, source) = ("p".into(), "s".into());
+        apply(&state, &[Write::Checkpoint { plugin, source, stream, value: b"x".to_vec() }]);
+    }
+    let damaged = (keys::checkpoint("p", "s", &streams[0]), Some(vec![0, 1, 0xc1]));
+    state.table().apply(vec![damaged]).unwrap();
+    let (whole, damaged) = state.checkpoints("p", "s").unwrap();
+    assert_eq!(whole, [(streams[1], b"x".to_vec())]);
+    assert!(matches!(damaged[..], [StateError::Damaged { .. }]), "{damaged:?}");
+    state.table().apply(vec![(keys::checkpoint("p", "s", &streams[0]), Some(vec![0, 200, 0]))]).unwrap();
+    assert!(matches!(state.checkpoints("p", "s"), Err(StateError::NewerVersion { .. })));
+}
+
+#[test]
 fn checkpoints_alerts_scans_digests_and_facts_are_kept_and_deleted() {
     let state = memory();
     let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
@@ -142,8 +159,13 @@ fn checkpoints_alerts_scans_digests_and_facts_are_kept_and_deleted() {
     assert_eq!(state.checkpoint("p", "s", &one).unwrap().unwrap(), b"x");
     let mut both = vec![(one, b"x".to_vec()), (two, b"y".to_vec())];
     both.sort();
-    assert_eq!(state.checkpoints("p", "s").unwrap(), both);
-    assert_eq!(state.checkpoints("p", "other").unwrap(), []);
+    let checkpoints = |source: &str| {
+        let (whole, damaged) = state.checkpoints("p", source).unwrap();
+        assert!(damaged.is_empty(), "{damaged:?}");
+        whole
+    };
+    assert_eq!(checkpoints("s"), both);
+    assert_eq!(checkpoints("other"), []);
     assert_eq!(state.alerts("p").unwrap(), [(b"a".to_vec(), b"firing".to_vec())]);
     assert_eq!(state.scanned("p", &one, &two).unwrap().unwrap(), b"clean");
     assert_eq!(state.file_digest(&[b'/'; 5000]).unwrap().unwrap(), b"d");

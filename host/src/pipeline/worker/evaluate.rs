@@ -121,8 +121,16 @@ impl Worker {
 
     /// Alerts of groups that the serving generation no longer has end.
     pub(super) fn retire_groups(&mut self) {
-        let groups = self.schedule.groups();
-        let change = self.alerts.retain_groups(&self.generation.origin.generation, &groups, now_nanos());
+        self.retain_groups(&self.schedule.groups());
+    }
+
+    /// All alerts end: the plugin was removed.
+    pub(super) fn retire_all(&mut self) {
+        self.retain_groups(&[]);
+    }
+
+    fn retain_groups(&mut self, groups: &[String]) {
+        let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now_nanos());
         self.commit_alerts(change);
     }
 }

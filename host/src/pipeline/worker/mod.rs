@@ -26,7 +26,7 @@ use picket_sandbox::Instance;
 use super::batch::Gather;
 use super::circuit::{Change, Circuit, Patience, State as CircuitState};
 use super::commit::Committer;
-use super::control::{Control, Prepare};
+use super::control::{Control, Ending, Prepare};
 use super::events;
 use super::generation::{Generation, Surroundings};
 use super::lane::{LaneReceiver, UNSETTLED, Wake};
@@ -145,6 +145,8 @@ pub struct Worker {
     /// Whether the instance was called since its last snapshot.
     touched: bool,
     stopping: Option<Sender<()>>,
+    /// Whether the plugin does not come back.
+    removed: bool,
     gather: Gather,
 }
 
@@ -197,6 +199,7 @@ impl Worker {
             last_snapshot: Instant::now(),
             touched: false,
             stopping: None,
+            removed: false,
             gather: Gather::default(),
         }
     }
@@ -213,10 +216,11 @@ impl Worker {
             let (deadline, only_control) = self.next_wake(now);
             match self.lane.next(deadline, only_control) {
                 Wake::Control(Control::Prepare(prepare)) => self.exchange(*prepare),
-                Wake::Control(Control::Stop { drain, done }) => {
-                    if !drain {
+                Wake::Control(Control::Stop { ending, done }) => {
+                    if ending == Ending::AtOnce {
                         return;
                     }
+                    self.removed = ending == Ending::Removed;
                     self.stopping = Some(done);
                 }
                 Wake::Work(work) => self.take(work),
@@ -292,6 +296,9 @@ impl Worker {
     /// Snapshot and last checkpoints before the thread ends.
     fn last_words(&mut self) {
         if self.round.is_none() {
+            if self.removed {
+                self.retire_all();
+            }
             self.flush();
         }
         if let Some(done) = self.stopping.take() {

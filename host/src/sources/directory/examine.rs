@@ -17,50 +17,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::media::{HEADER_BYTES, media_type};
 use crate::model::Digest;
+pub use crate::pipeline::work::StatKey;
 use crate::pipeline::work::{Member, ScanInfo, ScanTarget};
 
 /// Bytes read at once for the digest.
 const CHUNK_BYTES: usize = 256 << 10;
-
-/// What tells that a file is unchanged without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StatKey {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
-    /// In bytes.
-    pub size: u64,
-    /// Unix time in nanoseconds at which the content changed last.
-    pub modified: i128,
-    /// Unix time in nanoseconds at which the inode changed last; it cannot be set back by a program.
-    pub changed: i128,
-}
-
-impl StatKey {
-    /// Of a file's metadata.
-    pub fn of(metadata: &Metadata) -> Self {
-        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.len(),
-            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
-            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// As a fixed-length key for a store.
-    pub fn to_bytes(&self) -> [u8; 56] {
-        let mut bytes = [0; 56];
-        bytes[..8].copy_from_slice(&self.device.to_be_bytes());
-        bytes[8..16].copy_from_slice(&self.inode.to_be_bytes());
-        bytes[16..24].copy_from_slice(&self.size.to_be_bytes());
-        bytes[24..40].copy_from_slice(&self.modified.to_be_bytes());
-        bytes[40..].copy_from_slice(&self.changed.to_be_bytes());
-        bytes
-    }
-}
 
 /// Why a file is not scanned.
 #[derive(Debug, thiserror::Error)]
@@ -178,10 +139,10 @@ impl Opened {
             None => self.digest(alive)?,
         };
         let metadata = &self.metadata;
-        let modified = self.key().modified;
+        let stat = self.key();
         let info = ScanInfo {
             size: metadata.len(),
-            modified: u64::try_from(modified).unwrap_or(0),
+            modified: stat.modified.clamp(0, u64::MAX.into()) as u64,
             mode: metadata.mode(),
             uid: metadata.uid(),
             gid: metadata.gid(),
@@ -194,6 +155,7 @@ impl Opened {
             path: self.path,
             file: self.file,
             key,
+            stat,
             info,
             spooled: None,
         })
@@ -277,5 +239,20 @@ mod tests {
         let opened = open(folder.path(), &path, 1 << 30).unwrap();
         fs::write(&path, "changed").unwrap();
         assert!(matches!(opened.examine("s", None, &mut || true), Err(Unscannable::Changed)));
+    }
+    #[test]
+    fn a_time_that_cannot_be_told_is_the_nearest_that_can() {
+        use std::time::{Duration, UNIX_EPOCH};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let before = UNIX_EPOCH - Duration::from_millis(1500);
+        for (time, told) in [(before, 0), (UNIX_EPOCH + Duration::from_secs(7), 7_000_000_000)] {
+            fs::write(&path, "text").unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            let opened = open(folder.path(), &path, 1 << 30).unwrap();
+            let target = opened.examine("s", None, &mut || true).unwrap();
+            assert_eq!(target.info.modified, told);
+            assert_eq!(target.stat, StatKey::of(&fs::metadata(&path).unwrap()));
+        }
     }
 }

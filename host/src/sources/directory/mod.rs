@@ -8,6 +8,9 @@ pub mod config;
 pub mod once;
 pub mod source;
 
+mod pace;
+mod waiting;
+
 pub mod examine;
 pub mod media;
 

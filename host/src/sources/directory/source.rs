@@ -10,28 +10,34 @@
 //!
 //! The walk streams: it keeps no list of files, so a folder may hold millions.
 
+mod walk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::config::Checked;
 use super::examine::{self, StatKey, Unscannable, scan_key};
+use super::waiting::Waiting;
 use crate::model::Digest;
 use crate::pipeline::route::{Route, RouteWatch, Router};
 use crate::pipeline::work::{Member, Opened, ScanDone, ScanJob, ScanTarget, ScanTicket, UnpackJob, Work};
-use crate::sources::glob::{Links, Visit};
+use crate::sources::glob::Links;
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
 use crate::sources::watch::Watch;
+use walk::Walk;
 
 /// Files that wait to settle. Beyond it a walk finds them again.
 const MAX_WAITING: usize = 10_000;
+/// New folders that wait to be walked. When more appear, everything is walked.
+const MAX_APPEARED: usize = 1000;
 /// How often the kernel is asked what changed.
 const TICK: Duration = Duration::from_millis(250);
 /// When a scan came to nothing (the plugin was replaced or its circuit opened), the file is tried
@@ -82,7 +88,9 @@ pub struct DirectorySource {
     parts: Parts,
     folders: Option<Watch>,
     /// Files that changed, with when they may have settled and how they were then.
-    waiting: BTreeMap<PathBuf, (Instant, Option<StatKey>)>,
+    waiting: Waiting,
+    /// Folders that appeared and have not been walked yet.
+    appeared: BTreeSet<PathBuf>,
     /// Sent and not done: plugin, path, and whether it is to be opened.
     under_way: BTreeSet<(String, PathBuf, bool)>,
     done: (Sender<ScanDone>, Receiver<ScanDone>),
@@ -102,7 +110,8 @@ impl DirectorySource {
             parts,
             // Without it files are found by walking only.
             folders: Watch::new().ok(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
+            appeared: BTreeSet::new(),
             under_way: BTreeSet::new(),
             done: crossbeam_channel::unbounded(),
             // A container is bounded in its members, and a lane in its containers.
@@ -135,6 +144,8 @@ impl DirectorySource {
         self.scan_members();
         if Instant::now() >= self.next_walk {
             self.walk();
+        } else {
+            self.walk_appeared();
         }
     }
 
@@ -161,8 +172,8 @@ impl DirectorySource {
         }
         for path in changes.paths {
             match fs::symlink_metadata(&path) {
-                // A new folder: what is in it by now was not told.
-                Ok(metadata) if metadata.is_dir() => self.next_walk = Instant::now(),
+                // A new folder, or one with new permissions: what is in it by now was not told.
+                Ok(metadata) if metadata.is_dir() => self.appear(path),
                 Ok(metadata) if metadata.is_file() && self.parts.config.globs.matches(&path) => {
                     self.wait(path, Some(StatKey::of(&metadata)), self.parts.config.settle);
                 }
@@ -182,19 +193,24 @@ impl DirectorySource {
         }
     }
 
+    fn appear(&mut self, folder: PathBuf) {
+        if self.appeared.len() < MAX_APPEARED {
+            self.appeared.insert(folder);
+        } else {
+            self.next_walk = Instant::now();
+        }
+    }
+
     fn wait(&mut self, path: PathBuf, key: Option<StatKey>, long: Duration) {
         if self.waiting.len() >= MAX_WAITING {
             self.next_walk = self.next_walk.min(Instant::now() + long);
             return;
         }
-        self.waiting.insert(path, (Instant::now() + long, key));
+        self.waiting.insert(path, Instant::now() + long, key);
     }
 
     fn scan_settled(&mut self) {
-        let now = Instant::now();
-        let due: Vec<PathBuf> =
-            self.waiting.iter().filter(|(_, (when, _))| *when <= now).map(|(path, _)| path.clone()).collect();
-        for path in due {
+        for path in self.waiting.due(Instant::now()) {
             if self.stopped() {
                 return;
             }
@@ -212,9 +228,10 @@ impl DirectorySource {
     /// Comes across everything.
     fn walk(&mut self) {
         self.next_walk = Instant::now() + self.parts.config.rescan;
+        self.appeared.clear();
         self.problems.clear();
         let globs = self.parts.config.globs.clone();
-        let mut walk = Walk { source: self, files: 0, folders: BTreeSet::new() };
+        let mut walk = Walk::new(self);
         globs.walk(Links::Ignore, &mut walk);
         let Walk { files, folders, .. } = walk;
         if let Some(watch) = &mut self.folders {
@@ -222,6 +239,14 @@ impl DirectorySource {
         }
         self.files = files;
         self.report();
+    }
+
+    /// Comes across what is in folders that appeared.
+    fn walk_appeared(&mut self) {
+        let globs = self.parts.config.globs.clone();
+        for folder in std::mem::take(&mut self.appeared) {
+            globs.walk_in(&folder, Links::Ignore, &mut Walk::new(self));
+        }
     }
 
     fn report(&self) {
@@ -383,70 +408,6 @@ fn judges(routes: &[Route]) -> Digest {
     let mut judges: Vec<_> = routes.iter().map(|route| (&route.plugin, route.generation)).collect();
     judges.sort();
     Digest::of_parts(judges.iter().flat_map(|(plugin, generation)| [plugin.as_bytes(), &generation.0[..]]))
-}
-
-/// A walk under way.
-struct Walk<'a> {
-    source: &'a mut DirectorySource,
-    files: usize,
-    folders: BTreeSet<PathBuf>,
-}
-
-impl Visit for Walk<'_> {
-    fn file(&mut self, path: PathBuf, metadata: Metadata) {
-        self.files += 1;
-        let source = &mut *self.source;
-        source.take_notice();
-        source.scan_settled();
-        source.scan_members();
-        let settle = source.parts.config.settle;
-        let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        // A time in the future says nothing; then the file is taken as it is.
-        if changed.elapsed().is_ok_and(|age| age < settle) {
-            source.wait(path, Some(StatKey::of(&metadata)), settle);
-            return;
-        }
-        let started = cpu_time();
-        source.scan(&path, &metadata);
-        let used = cpu_time().saturating_sub(started);
-        let share = source.parts.config.cpu;
-        if share < 1.0 && used > Duration::from_millis(1) {
-            source.rest(used.mul_f64(1.0 / share - 1.0));
-        }
-    }
-
-    fn folder(&mut self, path: &Path) {
-        // Watched at once, so that nothing that appears during a long walk is missed.
-        if let Some(watch) = &mut self.source.folders {
-            watch.add(path);
-        }
-        self.folders.insert(path.to_owned());
-    }
-
-    fn problem(&mut self, path: &Path, error: io::Error) {
-        self.source.problem_with(path, &error);
-    }
-
-    fn stop(&self) -> bool {
-        self.source.stopped()
-    }
-}
-
-impl DirectorySource {
-    /// Sleeps, but not beyond being stopped.
-    fn rest(&self, long: Duration) {
-        let until = Instant::now() + long;
-        while !self.stopped() && Instant::now() < until {
-            let seen = self.parts.router.version();
-            self.parts.router.wait_for_change(seen, until.min(Instant::now() + TICK));
-        }
-    }
-}
-
-/// Processor time of this thread.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

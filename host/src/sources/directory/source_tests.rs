@@ -171,7 +171,31 @@ fn a_scan_that_came_to_nothing_is_tried_again() {
     assert!(matches!(scene.receiver.next(Some(Instant::now()), false), Wake::Work(_)));
     scene.check(&[]);
     let path = scene.folder.path().join("a");
-    let waiting = scene.source.waiting.get_mut(&path).unwrap();
-    waiting.0 = Instant::now();
+    let (_, key) = scene.source.waiting.remove(&path).unwrap();
+    scene.source.waiting.insert(path, Instant::now(), key);
     scene.check(&["a"]);
+}
+
+#[test]
+fn a_new_folder_does_not_make_everything_be_walked() {
+    let mut scene = Scene::new();
+    scene.write("a", "1");
+    scene.check(&["a"]);
+    let next_walk = scene.source.next_walk;
+    fs::create_dir(scene.folder.path().join("x")).unwrap();
+    scene.write("x/b", "1");
+    scene.check(&["b"]);
+    assert_eq!(scene.source.next_walk, next_walk);
+}
+
+#[test]
+fn a_renamed_folder_is_looked_into() {
+    let mut scene = Scene::new();
+    fs::create_dir_all(scene.folder.path().join("x/y")).unwrap();
+    scene.write("x/y/a", "1");
+    scene.check(&["a"]);
+    fs::rename(scene.folder.path().join("x"), scene.folder.path().join("z")).unwrap();
+    scene.check(&["a"]);
+    scene.write("z/y/b", "1");
+    scene.check(&["b"]);
 }

@@ -20,14 +20,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use procfs::prelude::{FromBufReadSI as _, FromRead as _};
-use procfs::{CpuTime, DiskStats, KernelStats, LoadAverage, MountEntry};
+use procfs::{CpuTime, DiskStats, KernelStats, LoadAverage};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::config::Checked;
+use super::counters::Counters;
+use super::mounts::{self, Mount};
 use crate::model::{Label, Sample, now_nanos};
+
+/// Time that a processor spent on virtual machines, which is part of `user` and `nice` too.
+const GUEST: &str = "guest";
+const GUEST_NICE: &str = "guest_nice";
 
 /// What was read at one time.
 #[derive(Debug, Default)]
@@ -40,20 +46,21 @@ pub struct Collected {
 
 struct Collect<'a> {
     config: &'a Checked,
+    counters: &'a mut Counters,
     time: u64,
     collected: Collected,
 }
 
-/// Reads all metrics once.
-pub fn collect(config: &Checked) -> Collected {
-    let mut collect = Collect { config, time: now_nanos(), collected: Collected::default() };
-    collect.family("stat", Collect::kernel);
-    collect.family("meminfo", Collect::memory);
-    collect.family("diskstats", Collect::disks);
-    collect.family("loadavg", Collect::load);
-    collect.family("sys/fs/file-nr", Collect::file_descriptors);
+/// Reads all metrics once. `counters` is what was read before.
+pub fn collect(config: &Checked, counters: &mut Counters) -> Collected {
+    let mut collect = Collect { config, counters, time: now_nanos(), collected: Collected::default() };
+    collect.family(&["stat"], Collect::kernel);
+    collect.family(&["meminfo"], Collect::memory);
+    collect.family(&["diskstats"], Collect::disks);
+    collect.family(&["loadavg"], Collect::load);
+    collect.family(&["sys/fs/file-nr"], Collect::file_descriptors);
     // Process 1 sees the host's network and mounts where this one may see a container's.
-    collect.first_of(&["1/net/dev", "net/dev"], Collect::networks);
+    collect.family(&["1/net/dev", "net/dev"], Collect::networks);
     collect.first_of(&["1/mounts", "self/mounts"], Collect::file_systems);
     collect.sample("node_time_seconds", &[], collect.time as f64 / 1e9);
     collect.collected
@@ -64,17 +71,18 @@ fn invalid(error: impl std::fmt::Display) -> io::Error {
 }
 
 impl Collect<'_> {
-    fn family(&mut self, file: &str, read: fn(&mut Self, &str) -> io::Result<()>) {
-        self.first_of(&[file], read);
+    fn family(&mut self, files: &[&str], read: fn(&mut Self, &str) -> io::Result<()>) {
+        // Single letters that are no text are no reason to leave the rest out.
+        self.first_of(files, |collect, bytes| read(collect, &String::from_utf8_lossy(bytes)));
     }
 
     /// Reads the first of some files that can be read.
-    fn first_of(&mut self, files: &[&str], read: fn(&mut Self, &str) -> io::Result<()>) {
+    fn first_of(&mut self, files: &[&str], mut read: impl FnMut(&mut Self, &[u8]) -> io::Result<()>) {
         let mut outcome = Ok(());
         let mut path = PathBuf::new();
         for file in files {
             path = self.config.proc.join(file);
-            outcome = fs::read_to_string(&path).and_then(|text| read(self, &text));
+            outcome = fs::read(&path).and_then(|bytes| read(self, &bytes));
             if outcome.is_ok() {
                 break;
             }
@@ -127,17 +135,19 @@ impl Collect<'_> {
             ("irq", time.irq),
             ("softirq", time.softirq),
             ("steal", time.steal),
+            (GUEST, time.guest),
+            (GUEST_NICE, time.guest_nice),
         ];
-        for (mode, time) in modes {
-            if let Some(time) = time {
-                self.sample("node_cpu_seconds_total", &[("cpu", cpu), ("mode", mode)], time as f64 / ticks);
-            }
-        }
-        for (mode, time) in [("user", time.guest), ("nice", time.guest_nice)] {
-            if let Some(time) = time {
-                let labels = [("cpu", cpu), ("mode", mode)];
-                self.sample("node_cpu_guest_seconds_total", &labels, time as f64 / ticks);
-            }
+        let known = modes.into_iter().filter_map(|(mode, time)| Some((mode, time? as f64 / ticks)));
+        let mut values: Vec<(&'static str, f64)> = known.collect();
+        self.counters.hold(cpu, &mut values);
+        for (mode, value) in values {
+            let (name, mode) = match mode {
+                GUEST => ("node_cpu_guest_seconds_total", "user"),
+                GUEST_NICE => ("node_cpu_guest_seconds_total", "nice"),
+                mode => ("node_cpu_seconds_total", mode),
+            };
+            self.sample(name, &[("cpu", cpu), ("mode", mode)], value);
         }
     }
 
@@ -229,26 +239,25 @@ impl Collect<'_> {
         Ok(())
     }
 
-    fn file_systems(&mut self, text: &str) -> io::Result<()> {
-        let mounts = Vec::<MountEntry>::from_read(text.as_bytes()).map_err(invalid)?;
+    fn file_systems(&mut self, table: &[u8]) -> io::Result<()> {
         // What was mounted last on a place hides what was there.
-        let mounts: BTreeMap<String, _> =
-            mounts.into_iter().map(|mount| (mount.fs_file.clone(), mount)).collect();
+        let mounts: BTreeMap<PathBuf, Mount> =
+            mounts::parse(table).into_iter().map(|mount| (mount.point().to_owned(), mount)).collect();
         for (point, mount) in mounts {
             if self.config.exclude_mounts.is_match(&point)
-                || self.config.exclude_filesystems.contains(&mount.fs_vfstype)
+                || self.config.exclude_filesystems.contains(&mount.kind)
             {
                 continue;
             }
-            let device = mount.fs_spec.as_str();
-            let labels = [("device", device), ("fstype", &*mount.fs_vfstype), ("mountpoint", &*point)];
+            let shown = point.to_string_lossy();
+            let labels = [("device", &*mount.device), ("fstype", &*mount.kind), ("mountpoint", &*shown)];
             self.file_system(&labels, &point);
         }
         Ok(())
     }
 
-    fn file_system(&mut self, labels: &[(&str, &str)], point: &str) {
-        let path = self.config.root.join(point.trim_start_matches('/'));
+    fn file_system(&mut self, labels: &[(&str, &str)], point: &Path) {
+        let path = self.config.root.join(point.strip_prefix("/").unwrap_or(point));
         let status = match statvfs(&path) {
             Ok(status) => status,
             Err(error) => {

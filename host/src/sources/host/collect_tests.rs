@@ -65,7 +65,7 @@ fn value(collected: &Collected, series: &str) -> Option<f64> {
 #[test]
 fn names_labels_and_units_are_those_of_node_exporter() {
     let (_folder, config) = host();
-    let collected = collect(&config);
+    let collected = collect(&config, &mut Counters::default());
     assert!(collected.problems.is_empty(), "{:?}", collected.problems);
     let ticks = procfs::ticks_per_second() as f64;
     for (series, expected) in [
@@ -105,7 +105,7 @@ fn a_file_that_cannot_be_read_leaves_the_others_alone() {
     let (folder, config) = host();
     fs::remove_file(folder.path().join("proc/loadavg")).unwrap();
     fs::write(folder.path().join("proc/stat"), "nonsense").unwrap();
-    let collected = collect(&config);
+    let collected = collect(&config, &mut Counters::default());
     let problems: Vec<_> =
         collected.problems.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(problems, ["stat", "loadavg"]);
@@ -114,10 +114,43 @@ fn a_file_that_cannot_be_read_leaves_the_others_alone() {
 
 #[test]
 fn this_machine_can_be_read() {
-    let collected = collect(&Config::default().check().unwrap());
+    let collected = collect(&Config::default().check().unwrap(), &mut Counters::default());
     assert!(value(&collected, "node_memory_MemAvailable_bytes").unwrap() > 0.0);
     assert!(value(&collected, r#"node_cpu_seconds_total{cpu="0",mode="idle"}"#).is_some());
     for sample in &collected.samples {
         assert!(sample.labels.is_sorted() && sample.value.is_finite(), "{sample:?}");
     }
+}
+
+#[test]
+fn a_mount_point_of_any_name_leaves_the_others_alone() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let (folder, config) = host();
+    let names: [&[u8]; 2] = [b"my disk", b"\xff"];
+    names.iter().for_each(|name| fs::create_dir(folder.path().join(OsStr::from_bytes(name))).unwrap());
+    let table = b"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /my\\040disk ext4 rw 0 0\n/dev/sdc1 /\xff vfat rw 0 0\n";
+    fs::write(folder.path().join("proc/self/mounts"), table).unwrap();
+    let collected = collect(&config, &mut Counters::default());
+    assert!(collected.problems.is_empty(), "{:?}", collected.problems);
+    for (device, kind, point) in
+        [("sda1", "ext4", "/"), ("sdb1", "ext4", "/my disk"), ("sdc1", "vfat", "/\u{fffd}")]
+    {
+        let labels = format!(r#"{{device="/dev/{device}",fstype="{kind}",mountpoint="{point}"}}"#);
+        assert!(value(&collected, &format!("node_filesystem_size_bytes{labels}")).is_some(), "{labels}");
+    }
+}
+
+#[test]
+fn counters_of_processors_do_not_step_back() {
+    let (folder, config) = host();
+    let mut counters = Counters::default();
+    let mut iowait = |ticks: u64| {
+        fs::write(folder.path().join("proc/stat"), FILES[0].1.replace(" 500 25 ", &format!(" 500 {ticks} ")))
+            .unwrap();
+        value(&collect(&config, &mut counters), r#"node_cpu_seconds_total{cpu="0",mode="iowait"}"#).unwrap()
+    };
+    let first = iowait(25);
+    assert_eq!(iowait(24), first);
+    assert!(iowait(26) > first);
 }

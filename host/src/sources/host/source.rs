@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::collect::collect;
 use super::config::Checked;
+use super::counters::Counters;
 use crate::model::Sample;
 use crate::pipeline::route::Router;
 use crate::sources::metrics::SourceMetrics;
@@ -44,11 +45,11 @@ impl Parts {
     /// Works until it is told to stop.
     pub fn run(self) {
         let mut next = Instant::now();
-        let mut logged = BTreeSet::new();
+        let (mut logged, mut counters) = (BTreeSet::new(), Counters::default());
         while !self.stop.load(Ordering::Relaxed) {
             let seen = self.router.version();
             if Instant::now() >= next {
-                self.take(&mut logged);
+                self.take(&mut logged, &mut counters);
                 // Samples missed while the machine slept are not made up for.
                 next = (next + self.config.interval).max(Instant::now());
             }
@@ -56,8 +57,8 @@ impl Parts {
         }
     }
 
-    fn take(&self, logged: &mut BTreeSet<PathBuf>) {
-        let collected = collect(&self.config);
+    fn take(&self, logged: &mut BTreeSet<PathBuf>, counters: &mut Counters) {
+        let collected = collect(&self.config, counters);
         let mut problems = Vec::new();
         for (path, error) in &collected.problems {
             self.metrics.error("read");

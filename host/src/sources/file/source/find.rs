@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::FileSource;
+use super::moved::regular_files;
 use crate::model::{Digest, Stream};
 use crate::sources::file::book::{Book, Known, is_copy_name};
 use crate::sources::file::identity::{FINGERPRINT_BYTES, Identity};
@@ -41,12 +42,12 @@ impl FileSource {
             folders.set(&found.folders);
         }
         self.logged = std::mem::take(&mut self.problems);
-        for (path, error) in std::mem::take(&mut found.problems) {
-            self.refuse("list", &path, &error);
+        for (path, error) in &found.problems {
+            self.refuse("list", path, error);
         }
         let known: HashMap<(u64, u64), u64> =
             self.tails.iter().map(|(id, tail)| ((tail.identity.device, tail.identity.inode), *id)).collect();
-        self.copies.retain(|inode, _| found.files.contains_key(inode));
+        self.copies.retain(|inode, path| found.files.contains_key(inode) || found.may_hold(path));
         for (inode, id) in &known {
             let Some(tail) = self.tails.get_mut(id) else { continue };
             match found.files.get(inode) {
@@ -55,65 +56,83 @@ impl FileSource {
                     tail.found_at(&path);
                 }
                 Some(seen) => tail.found_at(&seen.paths[0]),
-                None if !tail.has_left() => {
+                None if !tail.has_left() && !found.may_hold(&tail.path) => {
                     let kind = if tail.path.exists() { "renamed" } else { "deleted" };
                     self.metrics.rotation(kind);
-                    tail.leave();
+                    leave(tail);
                 }
                 None => {}
             }
         }
         found.files.retain(|inode, _| !known.contains_key(inode) && !self.copies.contains_key(inode));
-        let mut new: Vec<Seen> = found.files.into_values().collect();
-        new.sort_by(|a, b| (a.modified, &a.paths).cmp(&(b.modified, &b.paths)));
+        let mut new: Vec<((u64, u64), Seen)> = found.files.into_iter().collect();
+        new.sort_by(|a, b| (a.1.modified, &a.1.paths).cmp(&(b.1.modified, &b.1.paths)));
         self.open_found(new, clock);
     }
 
-    /// Opens new files: first those with checkpoints, so that copies of them are known as such.
-    fn open_found(&mut self, new: Vec<Seen>, clock: Clock) {
+    /// Opens new files: first those with checkpoints, so that copies of them are known as such. The others
+    /// are closed in between, since all files of a new node are among them.
+    fn open_found(&mut self, new: Vec<((u64, u64), Seen)>, clock: Clock) {
         let mut unknown = Vec::new();
-        for seen in new {
+        for (inode, seen) in new {
             let path = seen.paths[0].clone();
-            if !self.make_room() {
-                let error = io::Error::from(rustix::io::Errno::MFILE);
-                self.refuse("open", &path, &error);
-                continue;
-            }
-            match Opened::open(&path) {
-                Ok(opened) => match self.identify(&opened) {
-                    Some(Known::Same(stream, first_seen, checkpoint)) => {
-                        let identity =
-                            Identity { epoch: checkpoint.identity.epoch, ..opened.identity.clone() };
-                        let name = checkpoint.path;
-                        self.add(
-                            Opened { identity, ..opened },
-                            path,
-                            Some((stream, first_seen, name)),
-                            clock,
-                        );
-                    }
-                    known => unknown.push((path, opened, known)),
-                },
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.refuse("open", &path, &error),
+            let has_room = self.make_room();
+            let Some(opened) = self.open(inode, &path) else { continue };
+            match self.identify(&opened) {
+                Some(Known::Same(stream, first_seen, checkpoint)) => {
+                    let identity = Identity { epoch: checkpoint.identity.epoch, ..opened.identity.clone() };
+                    let known = Some((stream, first_seen, checkpoint.path));
+                    self.follow(Opened { identity, ..opened }, path, known, has_room, clock);
+                }
+                known => unknown.push((inode, path, known)),
             }
         }
-        for (path, mut opened, known) in unknown {
+        for (inode, path, known) in unknown {
+            let has_room = self.make_room();
+            let Some(mut opened) = self.open(inode, &path) else { continue };
             if self.is_copy_of_followed(&path, &opened) {
                 // A short start may be the same by chance and differ later: it is looked at again.
                 if usize::from(opened.identity.fingerprint.bytes) == FINGERPRINT_BYTES {
-                    self.copies.insert((opened.identity.device, opened.identity.inode), path);
+                    self.copies.insert(inode, path);
                 }
             } else if let Some(Known::Copy(stream, first_seen, checkpoint)) = self.copied(&path, &opened) {
                 opened.identity.epoch = checkpoint.identity.epoch;
-                self.add(opened, path, Some((stream, first_seen, checkpoint.path)), clock);
+                self.follow(opened, path, Some((stream, first_seen, checkpoint.path)), has_room, clock);
             } else if let Some(Known::Truncated(checkpoint)) = known {
                 self.metrics.rotation("truncated");
                 opened.identity.epoch = checkpoint.identity.epoch + 1;
-                self.add(opened, path, None, clock);
+                self.follow(opened, path, None, has_room, clock);
             } else {
-                self.add(opened, path, None, clock);
+                self.follow(opened, path, None, has_room, clock);
             }
+        }
+    }
+
+    /// Opens a file that was found, if its path still names it; else the next look finds what it is.
+    fn open(&mut self, inode: (u64, u64), path: &Path) -> Option<Opened> {
+        match Opened::open(path) {
+            Ok(opened) => ((opened.identity.device, opened.identity.inode) == inode).then_some(opened),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.refuse("open", path, &error);
+                }
+                None
+            }
+        }
+    }
+
+    /// Follows a file that was found. Without room it is closed again until it is its turn.
+    fn follow(
+        &mut self,
+        opened: Opened,
+        path: PathBuf,
+        known: Option<(Digest, u64, String)>,
+        has_room: bool,
+        clock: Clock,
+    ) {
+        let number = self.add(opened, path, known, clock);
+        if !has_room && let Some(tail) = self.tails.get_mut(&number) {
+            tail.suspend();
         }
     }
 
@@ -173,17 +192,20 @@ impl FileSource {
         lanes.into_iter().for_each(|lane| self.attach(number, lane, !self.started));
         number
     }
+}
 
-    /// Makes room for one more open file.
-    fn make_room(&mut self) -> bool {
-        let open = self.tails.values().filter(|tail| tail.is_open()).count();
-        if open < self.config.max_open_files {
-            return true;
+/// No pattern finds a file any more. If it is closed, it is looked for under another name beside its
+/// former one, to be read to its end.
+fn leave(tail: &mut Tail) {
+    if !tail.is_open() {
+        let folder = tail.path.parent().map(regular_files).unwrap_or_default();
+        let same = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        let inode = (tail.identity.device, tail.identity.inode);
+        if let Some((path, _)) = folder.into_iter().find(|(_, metadata)| same(metadata) == inode) {
+            tail.path = path;
         }
-        let mut idle: Vec<&mut Tail> = self.tails.values_mut().filter(|tail| tail.is_open()).collect();
-        idle.sort_by_key(|tail| tail.grown());
-        idle.into_iter().any(Tail::close)
     }
+    tail.leave();
 }
 
 /// What looking for files came across.
@@ -192,6 +214,16 @@ struct Found {
     files: HashMap<(u64, u64), Seen>,
     folders: BTreeSet<PathBuf>,
     problems: Vec<(PathBuf, io::Error)>,
+}
+
+impl Found {
+    /// Whether a file may still be there although it was not found: it, or a folder above it, could not
+    /// be looked at.
+    fn may_hold(&self, path: &Path) -> bool {
+        // Below what is no folder nothing can be.
+        let hides = |error: &io::Error| error.kind() != io::ErrorKind::NotADirectory;
+        self.problems.iter().any(|(problem, error)| path.starts_with(problem) && hides(error))
+    }
 }
 
 /// A file under all the paths that name it.

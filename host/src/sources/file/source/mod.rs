@@ -9,30 +9,34 @@
 //!   was not read is looked for in a copy beside it (logrotate's `copytruncate`).
 //! - *Copied*: another inode with the same start and a longer name is such a copy, not a new file.
 //! - *Deleted*: read to its end through the open file.
+//! - *Gone for a while*, with its file system or since its folder could not be listed: where plugins were
+//!   is kept, and they go on there.
 
 mod find;
+mod lanes;
 mod moved;
+mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::model::Digest;
 use crate::pipeline::route::{RouteWatch, SourceRoutes};
 use crate::sources::Checkpoints;
 use crate::sources::file::book::Book;
 use crate::sources::file::buffers::Buffers;
-use crate::sources::file::checkpoint::{Checkpoint, Position};
-use crate::sources::file::config::{Checked, Start};
+use crate::sources::file::config::Checked;
 use crate::sources::file::reader::Clock;
-use crate::sources::file::tail::{Activity, Look, RECENT, Tail, Turn};
+use crate::sources::file::tail::{Activity, RECENT, Tail, Turn};
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::status::{Problem, SourceStatus};
 use crate::sources::watch::Watch;
+
+pub use lanes::{Place, Places};
 
 /// A `file` source at work. Driven by turns; it has no thread of its own.
 pub struct FileSource {
@@ -58,13 +62,12 @@ pub struct FileSource {
     logged: BTreeMap<PathBuf, Problem>,
     /// Whether some plugin had no room in the last turn.
     blocked: bool,
-    /// By lane: where plugins were in the source that this one replaces. What they were handed since
-    /// their last commit is still in their lanes.
+    /// Where plugins were in the source that this one replaces, or before they left the routes. What
+    /// they were handed since their last commit is still in their lanes.
     inherited: Places,
+    /// Lanes whose checkpoints could not be read so far.
+    unread: BTreeSet<u64>,
 }
-
-/// By lane: where it is in each stream.
-pub type Places = BTreeMap<u64, Vec<(Digest, Checkpoint)>>;
 
 impl FileSource {
     /// A source that has not looked for files yet.
@@ -94,27 +97,14 @@ impl FileSource {
             logged: BTreeMap::new(),
             blocked: false,
             inherited: Places::new(),
+            unread: BTreeSet::new(),
         }
-    }
-
-    /// Goes on where a source that fed the same lanes was.
-    pub fn inherit(&mut self, places: Places) {
-        self.inherited = places;
-    }
-
-    /// Where all lanes are, for the source that replaces this one.
-    pub fn hand_over(&self, clock: Clock) -> Places {
-        let mut places = self.inherited.clone();
-        for (lane, stream, checkpoint) in self.tails.values().flat_map(|tail| tail.hand_over(clock.nanos)) {
-            places.entry(lane).or_default().push((stream, checkpoint));
-        }
-        places
     }
 
     /// Does what there is to do now and says how busy that was.
     pub fn turn(&mut self, clock: Clock, buffers: &mut Buffers) -> Activity {
         self.follow_routes(clock);
-        if self.routes.routes.is_empty() {
+        if self.books.is_empty() {
             return Activity::Idle;
         }
         if self.is_time_to_look(clock.instant) {
@@ -168,86 +158,6 @@ impl FileSource {
         &self.metrics
     }
 
-    /// Takes over changed routes: new lanes begin at their plugin's checkpoints.
-    fn follow_routes(&mut self, clock: Clock) {
-        let routes = self.watch.routes();
-        if Arc::ptr_eq(&routes, &self.routes) {
-            return;
-        }
-        self.routes = routes;
-        let lanes: BTreeMap<u64, String> =
-            self.routes.routes.iter().map(|route| (route.lane.id(), route.plugin.clone())).collect();
-        let gone: Vec<u64> = self.books.keys().filter(|lane| !lanes.contains_key(lane)).copied().collect();
-        for lane in gone {
-            if let Some(book) = self.books.remove(&lane) {
-                self.metrics.forget_plugin(&book.plugin);
-            }
-            self.tails.values_mut().for_each(|tail| tail.detach(lane));
-        }
-        let new: Vec<(u64, String)> =
-            lanes.into_iter().filter(|(lane, _)| !self.books.contains_key(lane)).collect();
-        for (lane, plugin) in &new {
-            let (mut book, refused) = Book::new(plugin, self.checkpoints.load(plugin, &self.name));
-            let inherited = self.inherited.remove(lane).unwrap_or_default();
-            inherited.into_iter().for_each(|(stream, checkpoint)| book.insert(stream, checkpoint));
-            for reason in refused {
-                tracing::error!(source = self.name, plugin, reason, "A checkpoint was not used.");
-            }
-            self.books.insert(*lane, book);
-        }
-        if new.is_empty() {
-            return;
-        }
-        if self.started {
-            let tails: Vec<u64> = self.tails.keys().copied().collect();
-            for (lane, _) in &new {
-                tails.iter().for_each(|tail| self.attach(*tail, *lane, true));
-            }
-        } else {
-            self.find_files(clock);
-            self.started = true;
-        }
-        for (lane, _) in &new {
-            self.find_moved(*lane, clock);
-        }
-    }
-
-    /// Gives a file to a plugin where it has to begin, if at all. `there_before` says whether the file
-    /// was there when the plugin came.
-    fn attach(&mut self, tail: u64, lane: u64, there_before: bool) {
-        let (Some(tail), Some(book)) = (self.tails.get_mut(&tail), self.books.get(&lane)) else { return };
-        let known = book.position(&tail.stream.id, &tail.identity, tail.head(), tail.size());
-        let position = match known {
-            Some(position) => position,
-            None if tail.has_left() => return,
-            None if !there_before || self.config.start == Start::Beginning => Position::default(),
-            None if book.is_new(&tail.identity) => Position::default(),
-            None => Position::at(tail.last_line()),
-        };
-        tail.attach(lane, &book.plugin, position);
-    }
-
-    /// Asks for the size of files that may have grown.
-    fn look_at_files(&mut self, clock: Clock) {
-        let mut truncated = Vec::new();
-        let mut refused = Vec::new();
-        for (id, tail) in &mut self.tails {
-            match tail.look(clock.instant) {
-                Ok(Look::Truncated) => truncated.push(*id),
-                Ok(_) => {}
-                // A closed file that is gone is found out by looking for files.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => refused.push((tail.path.clone(), error)),
-            }
-        }
-        for (path, error) in refused {
-            self.refuse("read", &path, &error);
-        }
-        for id in truncated {
-            self.restart(id, clock);
-        }
-    }
-
     fn read(&mut self, clock: Clock, buffers: &mut Buffers) -> Activity {
         let mut excess = if self.blocked { self.excess() } else { BTreeMap::new() };
         let mut blocked = false;
@@ -288,10 +198,16 @@ impl FileSource {
         grown
     }
 
-    /// Forgets files that are gone and read.
+    /// Lets files go that are gone and read, and keeps where plugins were in them: what is gone may come
+    /// back.
     fn let_go(&mut self, clock: Clock) {
         let finish_after = self.config.finish_after;
-        self.tails.retain(|_, tail| !tail.is_finished(clock.instant, finish_after));
+        let gone = self.tails.extract_if(.., |_, tail| tail.is_finished(clock.instant, finish_after));
+        for (lane, stream, place) in gone.flat_map(|(_, tail)| tail.hand_over(clock.nanos)) {
+            if let Some(book) = self.books.get_mut(&lane) {
+                book.let_go(stream, place);
+            }
+        }
     }
 
     /// Whether a file has grown a moment ago, so that more is likely.

@@ -12,6 +12,7 @@ use crate::model::Digest;
 use crate::sources::file::book::is_copy_name;
 use crate::sources::file::reader::Clock;
 use crate::sources::file::tail::Opened;
+use crate::sources::metrics::Drop;
 
 /// Checkpoints of files that have not been there for this long are forgotten. Longer than a file
 /// system stays unmounted for maintenance.
@@ -22,8 +23,11 @@ impl FileSource {
     /// beside their former places.
     pub(super) fn find_moved(&mut self, lane: u64, clock: Clock) {
         let Some(book) = self.books.get(&lane) else { return };
-        let missing: Vec<_> =
-            book.entries().iter().filter(|entry| !self.follows(&entry.0)).cloned().collect();
+        let missing: Vec<_> = book
+            .entries()
+            .filter(|(stream, _)| !self.follows(stream))
+            .map(|(a, b)| (*a, b.clone()))
+            .collect();
         let plugin = book.plugin.clone();
         let mut folders: HashMap<PathBuf, Vec<(PathBuf, Metadata)>> = HashMap::new();
         for (stream, checkpoint) in missing {
@@ -73,19 +77,24 @@ impl FileSource {
         let Some(tail) = self.tails.get(&id) else { return };
         let (path, former) = (tail.path.clone(), tail.identity.clone());
         let had_left = tail.has_left();
+        let has_room = self.make_room();
+        let Some(tail) = self.tails.get(&id) else { return };
         let Ok(mut opened) = tail.reopen() else { return };
         let copy = self.find_copy(id);
         self.metrics.rotation("truncated");
         if let Some(tail) = self.tails.get_mut(&id) {
             match copy {
                 Some(copy) => tail.go_on_in(copy),
-                None => tail.lose(&self.metrics),
+                None => tail.lose(&self.metrics, Drop::Truncated),
             }
         }
         opened.identity.epoch = former.epoch + 1;
         let number = self.add(opened, path, None, clock);
-        if had_left && let Some(tail) = self.tails.get_mut(&number) {
+        let Some(tail) = self.tails.get_mut(&number) else { return };
+        if had_left {
             tail.leave();
+        } else if !has_room {
+            tail.suspend();
         }
     }
 
@@ -109,7 +118,7 @@ impl FileSource {
     }
 }
 
-fn regular_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
+pub(super) fn regular_files(folder: &Path) -> Vec<(PathBuf, Metadata)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let files = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
     files.filter(|(_, metadata)| metadata.is_file()).collect()

@@ -1,29 +1,37 @@
 //! Rotation, restarts and lanes, on real files. Time is passed in, so nothing here waits.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod returning;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::model::Selection;
+use crate::model::{Digest, Selection};
 use crate::pipeline::interest::Interest;
 use crate::pipeline::lane::{LaneReceiver, LaneSender, Wake, lane};
 use crate::pipeline::route::{Route, Router};
 use crate::pipeline::work::Work;
+use crate::sources::CheckpointsUnreadable;
 use crate::sources::file::Config;
+use crate::sources::file::config::Start;
 use crate::sources::metrics::Metrics;
 
-/// The committed checkpoints, as the state module would keep them.
+/// The committed checkpoints, as the state module would keep them, and whether they are unreadable.
 #[derive(Default)]
-struct Committed(Mutex<BTreeMap<(String, Digest), Vec<u8>>>);
+struct Committed(Mutex<BTreeMap<(String, Digest), Vec<u8>>>, AtomicBool);
 
 impl Checkpoints for Committed {
-    fn load(&self, plugin: &str, _: &str) -> Vec<(Digest, Vec<u8>)> {
+    fn load(&self, plugin: &str, _: &str) -> Result<Vec<(Digest, Vec<u8>)>, CheckpointsUnreadable> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(CheckpointsUnreadable { reason: "the disk is gone".into() });
+        }
         let committed = self.0.lock().unwrap();
         let own = committed.iter().filter(|((of, _), _)| of == plugin);
-        own.map(|((_, stream), value)| (*stream, value.clone())).collect()
+        Ok(own.map(|((_, stream), value)| (*stream, value.clone())).collect())
     }
 
     fn forget(&self, plugin: &str, _: &str, stream: &Digest) {

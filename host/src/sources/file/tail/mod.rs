@@ -105,6 +105,10 @@ pub struct Tail {
     counted: u64,
     /// When its size was last asked for.
     looked: Option<Instant>,
+    /// Whether the last turn ended because plugins had no room.
+    blocked: bool,
+    /// Whether it has grown since it was closed.
+    unseen: bool,
 }
 
 impl Tail {
@@ -127,6 +131,8 @@ impl Tail {
             lost: false,
             counted: 0,
             looked: None,
+            blocked: false,
+            unseen: false,
         }
     }
 
@@ -201,9 +207,9 @@ impl Tail {
     }
 
     /// Its content is gone. What was read of open records is complete; the rest is lost.
-    pub fn lose(&mut self, metrics: &SourceMetrics) {
+    pub fn lose(&mut self, metrics: &SourceMetrics, reason: Drop) {
         let read = self.places().map(|(_, position)| position.done).min().unwrap_or(self.size);
-        metrics.drop_bytes(Drop::Truncated, self.size.saturating_sub(read));
+        metrics.drop_bytes(reason, self.size.saturating_sub(read));
         self.size = 0;
         self.left = true;
         self.lost = true;
@@ -221,31 +227,13 @@ impl Tail {
     /// Whether it has been read to its end by all and nothing more can come.
     pub fn is_finished(&self, now: Instant, finish_after: Duration) -> bool {
         let extent = self.extent(now, finish_after);
-        extent.last
+        // Without the file nothing of an open record can be read again.
+        let is_gone = self.lost && self.file.is_none();
+        let is_read = extent.last
+            && !self.unseen
             && self.lanes.values().all(|lane| !lane.moved && lane.place.is_none())
-            && self.readers.iter().all(|shared| !shared.reader.may_step(extent, now))
-    }
-
-    /// Whether it is open.
-    pub fn is_open(&self) -> bool {
-        self.file.is_some()
-    }
-
-    /// When it grew last.
-    pub fn grown(&self) -> Instant {
-        self.grown
-    }
-
-    /// Closes it until it grows, if it is read to its end and can be found again.
-    pub fn close(&mut self) -> bool {
-        let extent = Extent { size: self.size, last: false };
-        let now = Instant::now();
-        let read = self.readers.iter().all(|shared| !shared.reader.may_step(extent, now));
-        if self.left || !read || self.lanes.values().any(|lane| lane.place.is_some()) {
-            return false;
-        }
-        self.file = None;
-        true
+            && self.readers.iter().all(|shared| !shared.reader.may_step(extent, now));
+        is_gone || is_read
     }
 
     /// By lane: how far it is behind the end, and how much of that came since it began to read.
@@ -286,6 +274,7 @@ impl Tail {
         }
         self.join_readers();
         self.tell_positions(turn, false);
+        self.blocked = activity == Activity::Blocked;
         Ok(activity)
     }
 
