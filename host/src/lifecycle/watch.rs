@@ -284,7 +284,11 @@ mod tests {
         let mut watch = Watch::new();
         watch.set(vec![folder.path().to_owned()]);
         let mut writes = 0..3;
-        let grow = || drop(writes.next().map(|size| fs::write(&file, vec![0; size]).unwrap()));
+        let grow = || {
+            if let Some(size) = writes.next() {
+                fs::write(&file, vec![0; size]).unwrap();
+            }
+        };
         let rested = watch.rest_between(grow, Instant::now() + Duration::from_secs(3600)).unwrap();
         assert_eq!(writes.next(), None, "it waited for all writes");
         assert_eq!(rested, watch.picture());

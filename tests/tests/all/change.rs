@@ -167,7 +167,7 @@ fn after_a_failed_first_call_what_is_shown_is_what_serves() {
 fn a_reload_waits_until_a_file_is_written() {
     let mut node = Node::builder().install(&guest("ledger_one"), "ledger").config(LEDGER).build();
     fs::create_dir(node.path("conf.d")).unwrap();
-    fs::write(node.path("conf.d/patient.toml"), "[reload]\nsettle = \"3s\"\n").unwrap();
+    fs::write(node.path("conf.d/patient.toml"), "[reload]\nwatch = false\nsettle = \"3s\"\n").unwrap();
     node.start();
     let before = active(&node, "ledger");
     let new = fs::read(guest("ledger_two")).unwrap();
