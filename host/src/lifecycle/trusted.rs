@@ -9,7 +9,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -183,7 +183,7 @@ fn judge_way(path: &Path, real: &Path) -> Result<(), TrustError> {
         judge_owner(&step, &metadata)?;
         links += 1;
         if links > MAX_LINKS {
-            return Err(unreadable(io::Error::other("too many symbolic links")));
+            return Err(unreadable(std::io::Error::other("too many symbolic links")));
         }
         left.extend(parts(&fs::read_link(&step).map_err(unreadable)?));
     }

@@ -56,6 +56,9 @@ fn searches_that_hang_keep_nobody_from_status_reload_and_stop() {
         assert!(answers.try_recv().is_err(), "both searches still run");
         // A writer lets the two that wait go on, and find damage.
         drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+        for _ in 0..2 {
+            assert_eq!(answers.recv_timeout(Duration::from_secs(60)).unwrap().status, 200);
+        }
     });
     assert!(node.stop().success());
 }
