@@ -1,6 +1,8 @@
 //! The Picket agent: reads records, files and metrics, runs sandboxed plugins over them, and
 //! commits what they return. See ARCHITECTURE.md for the map.
 #![forbid(unsafe_code)]
+// It panics when the reader of the output has gone: `cli::output` writes instead.
+#![cfg_attr(not(test), deny(clippy::print_stdout))]
 
 pub mod model;
 

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use picket::api::config::Endpoints;
 use picket::api::dto::{
-    AlertView, ConfigStatus, FindingView, JournalStatus, MemoryStatus, Pairs, Plugins, ReloadReport,
-    SeriesStatus, Status, Time,
+    AlertView, ConfigStatus, FindingView, Findings, JournalStatus, MemoryStatus, Pairs, Plugins,
+    ReloadReport, SeriesStatus, Status, Time,
 };
-use picket::api::{FindingQuery, Metrics, Server, View};
+use picket::api::{FindingQuery, FindingsError, Metrics, Server, View};
 use picket::model::{AlertState, Digest, EventId, Label, Severity};
 
 /// Runs the program without the environment's own settings.
@@ -52,6 +52,23 @@ fn a_good_configuration_passes() {
     check(folder.path(), "check --config picket.toml", 0, &["0 plugins, 1 sources, 0 forwarders"], &[]);
     check(folder.path(), "check --config picket.toml --output json", 0, &["\"ok\": true"], &[]);
     assert!(!folder.path().join("data").exists(), "a check changes nothing");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = folder("data_dir = \"data\"\n");
+    for output in ["text", "json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = Command::new(env!("CARGO_BIN_EXE_picket"))
+            .args(["check", "--config-only", "--config", "picket.toml", "--output", output])
+            .current_dir(folder.path())
+            .env_clear()
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!((ran.status.code(), String::from_utf8(ran.stderr).unwrap().as_str()), (Some(0), ""));
+    }
 }
 
 #[test]
@@ -188,10 +205,10 @@ impl View for Agent {
         Plugins { plugins: vec![] }
     }
 
-    fn findings(&self, query: &FindingQuery) -> Result<Vec<FindingView>, String> {
+    fn findings(&self, query: &FindingQuery, _deadline: Instant) -> Result<Findings, FindingsError> {
         let text = query.text.clone().unwrap_or_default();
         let digest = Digest::of(b"x");
-        Ok(vec![FindingView {
+        let finding = FindingView {
             id: EventId::derive(&digest, 0, &digest, 0),
             timestamp: Time(1_700_000_000_000_000_000),
             plugin: "web".into(),
@@ -204,7 +221,8 @@ impl View for Agent {
             stream: "/var/log/x".into(),
             offset: Some(7),
             record: None,
-        }])
+        };
+        Ok(Findings { findings: vec![finding], truncated: false })
     }
 
     fn alerts(&self) -> Vec<AlertView> {

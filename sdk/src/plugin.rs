@@ -79,7 +79,8 @@ impl Setup {
     }
 
     /// A handle to a counter, for [`Report::add`](crate::Report::add). The name ends in `_total`;
-    /// the host shows it as `picket_plugin_<name>`. The same name and labels give the same handle.
+    /// the host shows it as `picket_plugin_<name>`, and refuses names that it has itself (`calls_total`,
+    /// `records_total` and the like: `wit/reserved-metrics.txt`). The same name and labels give the same handle.
     pub fn counter(&mut self, name: &str, labels: &[(&str, &str)]) -> Counter {
         self.metrics.counter_handle(name, labels)
     }

@@ -72,10 +72,12 @@ pub struct LabelCache {
 
 /// More series than one plugin looks at; beyond it the cache begins anew.
 const CACHED_SERIES: usize = 100_000;
+/// Series whose labels are always within the 8 MiB of one answer, however long they are.
+const LABELS_AT_ONCE: usize = 24;
 
 impl LabelCache {
-    /// Makes sure that the labels of all rows of a selection are known, with one call for those
-    /// that are not.
+    /// Makes sure that the labels of all rows of a selection are known, with a call for each two
+    /// dozen that are not.
     pub fn fill(&mut self, selection: &Selection) -> Result<()> {
         if self.known.len() > CACHED_SERIES {
             self.known.clear();
@@ -84,11 +86,10 @@ impl LabelCache {
         wanted.retain(|id| !self.known.contains_key(id));
         wanted.sort_unstable();
         wanted.dedup();
-        if wanted.is_empty() {
-            return Ok(());
+        for part in wanted.chunks(LABELS_AT_ONCE) {
+            let labels = raw::labels(part).map_err(refused)?;
+            self.known.extend(part.iter().copied().zip(labels));
         }
-        let labels = raw::labels(&wanted).map_err(refused)?;
-        self.known.extend(wanted.into_iter().zip(labels));
         Ok(())
     }
 

@@ -36,16 +36,21 @@ pub fn delete(key: impl AsRef<[u8]>) -> Result<()> {
     raw::delete(key.as_ref()).map_err(refused)
 }
 
-/// The entries whose key begins with `prefix`, in the order of their keys, fetched by and by.
+/// The entries whose key begins with `prefix`, in the order of their keys, fetched by and by. A value
+/// that is no `T` is an error in its place; an error of the host is the last item.
 pub fn scan<T: DeserializeOwned>(prefix: impl AsRef<[u8]>) -> impl Iterator<Item = Result<(Vec<u8>, T)>> {
     let prefix = prefix.as_ref().to_vec();
     let mut after = None;
+    let mut failed = false;
     let mut page = Vec::new().into_iter();
     std::iter::from_fn(move || {
-        if page.len() == 0 {
+        if page.len() == 0 && !failed {
             match raw::scan(&prefix, after.as_deref(), PAGE) {
                 Ok(entries) => page = entries.into_iter(),
-                Err(error) => return Some(Err(refused(error))),
+                Err(error) => {
+                    failed = true;
+                    return Some(Err(refused(error)));
+                }
             }
         }
         let entry: wit::Entry = page.next()?;

@@ -72,6 +72,7 @@ impl Analyzer for Probe {
             }
             "bad rule name" => report.finding(Finding::new("Bad Name", Severity::Info, "")),
             "bad counter" => report.counter("requests", &[]).add(1),
+            "reserved counter" => report.counter("records_total", &[]).add(1),
             "bad label" => report.counter("requests_total", &[("a-b", "")]).add(1),
             "log" => picket_sdk::warn!([size = batch.len()], "at {}", clock::now()),
             _ => {}
@@ -155,7 +156,7 @@ fn a_failed_call_takes_its_state_writes_back_and_discards_the_instance() {
 
 #[test]
 fn what_the_agent_refuses_is_refused() {
-    for act in ["bad rule name", "bad counter", "bad label"] {
+    for act in ["bad rule name", "bad counter", "bad label", "reserved counter"] {
         let mut plugin = start(&Host::new(), act);
         let error = plugin.analyze(testing::batch(&["a"])).unwrap_err();
         assert!(matches!(error, CallError::Refused(_)), "{act}: {error}");
@@ -186,6 +187,24 @@ fn state_has_order_bounds_and_an_end() {
     host.state_quota(10_000);
     assert!(
         state::set("more", &"x".repeat(9_000)).unwrap_err().to_string().contains("its quota is 10000 bytes")
+    );
+}
+
+#[test]
+fn a_scan_ends_with_the_error_of_the_host() {
+    let host = Host::new();
+    // More than one page, so that the state breaks in the middle.
+    for index in 0..600_u32 {
+        state::set(format!("k{index:03}"), &index).unwrap();
+    }
+    let mut entries = state::scan::<u32>("k");
+    assert!(entries.by_ref().take(256).all(|entry| entry.is_ok()));
+    host.break_state("the disk is gone");
+    let rest: Vec<_> = entries.take(10).collect();
+    assert_eq!(rest.len(), 1);
+    assert!(rest[0].as_ref().unwrap_err().to_string().contains("the disk is gone"));
+    assert!(
+        state::get::<u32>("k000").is_err() && state::set("k", &1).is_err() && state::delete("k").is_err()
     );
 }
 

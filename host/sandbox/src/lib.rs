@@ -63,7 +63,7 @@ pub use limits::{Limits, keys};
 pub use linked::{Linked, Services};
 pub use report::{
     ActiveAlert, Counter, Finding, Histogram, Label, Report, RuleOutput, RuleResult, Sample, ScanReport,
-    Severity, Verdict,
+    Severity, Verdict, reserved_metrics,
 };
 pub use setup::{Group, Interest, Setup};
 pub use unpack::{Member, Unpacking};

@@ -15,7 +15,8 @@ use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
-use crate::lifecycle::{Rejection, StageError};
+use crate::lifecycle::trusted::{self, TrustError};
+use crate::lifecycle::{Rejection, StageError, StoreError};
 use crate::state::{State, StateError};
 
 /// What a look at the machine came to.
@@ -61,7 +62,7 @@ fn sources(checked: &Checked, found: &mut Found) {
     }
 }
 
-/// A folder that cannot be made or written to, that another agent holds, or that a newer one has written. An
+/// A folder that cannot be made or written to, that is not the agent's alone, that another agent holds, or that a newer one has written. An
 /// agent that runs with this very configuration holds it too: that is fine.
 fn data_folder(checked: &Checked) -> Vec<Problem> {
     let problem = |message: String| checked.problem_at("data_dir", Code::Data, message);
@@ -70,6 +71,11 @@ fn data_folder(checked: &Checked) -> Vec<Problem> {
         let message = format!("the data folder {data_dir} cannot be used: {folder}: {error}");
         let help = "give the agent's user a folder that it may write to, or name another one in `data_dir`";
         return vec![problem(message).help(help)];
+    }
+    let foreign = |folder: &Path| folder.exists().then(|| trusted::judge_private(folder).err()).flatten();
+    if let Some(error) = foreign(&checked.data_dir).or_else(|| foreign(&checked.data_dir.join("generations")))
+    {
+        return vec![problem(error.to_string())];
     }
     if std::os::unix::net::UnixStream::connect(&checked.api.socket).is_ok() {
         return Vec::new();
@@ -87,7 +93,14 @@ pub fn data_problem(checked: &Checked, error: &anyhow::Error) -> Option<Problem>
     let journal = error.chain().find_map(|cause| cause.downcast_ref::<JournalError>());
     let not_ours = matches!(state, Some(StateError::Held { .. } | StateError::NewerVersion { .. }))
         || matches!(journal, Some(JournalError::Held { .. } | JournalError::NewerVersion { .. }));
-    not_ours.then(|| checked.problem_at("data_dir", Code::Data, format!("{error:#}")))
+    let foreign = error.chain().any(|cause| {
+        let store = cause.downcast_ref::<StoreError>().is_some_and(|it| matches!(it, StoreError::Folder(_)));
+        store
+            || cause
+                .downcast_ref::<TrustError>()
+                .is_some_and(|it| matches!(it, TrustError::NotPrivate { .. }))
+    });
+    (not_ours || foreign).then(|| checked.problem_at("data_dir", Code::Data, format!("{error:#}")))
 }
 
 /// Whether a folder can be written to, or made. The error comes with the path that stands in the way.

@@ -16,7 +16,7 @@ use super::series::StoreReader;
 use super::{compiler_metrics, own_metrics};
 use crate::alerts;
 use crate::config::Checked;
-use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle};
+use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle, trusted};
 use crate::model::{Sample, now_nanos};
 use crate::pipeline::commit::{self, CommitThread, Committer};
 use crate::pipeline::events;
@@ -59,6 +59,8 @@ impl Core {
     /// Opens the data folder, repairs what a crash left, and is ready to take plugins.
     pub(super) fn start(checked: &Checked, folders: &Folders, registry: Registry) -> anyhow::Result<Self> {
         make_private(&folders.data)?;
+        // What is in it is believed, so nobody else may have put it there. The compiler judges its folder.
+        trusted::judge_private(&folders.data)?;
         make_private(&folders.cache)?;
         // First of all, because it holds the lock against a second agent.
         let state = State::open(&folders.data.join("state"), checked.state.cache.0)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use picket_journal::Tail;
 use picket_sandbox::Engine;
@@ -12,8 +13,8 @@ use super::core::Core;
 use super::daemon::Parts;
 use crate::alerts::ActiveAlerts;
 use crate::api::dto::{self, Time};
-use crate::api::{FindingQuery, View};
-use crate::archive::Query;
+use crate::api::{FindingQuery, FindingsError, View};
+use crate::archive::{Query, SearchError};
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
 use crate::model::{Severity, now_nanos};
@@ -241,19 +242,27 @@ impl View for AgentView {
         }
     }
 
-    fn findings(&self, query: &FindingQuery) -> Result<Vec<dto::FindingView>, String> {
+    fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<dto::Findings, FindingsError> {
         let query = Query {
             since: query.since,
             until: query.until,
             min_severity: query.min_severity.filter(|severity| *severity > Severity::Info),
             plugin: query.plugin.clone(),
             text: query.text.clone(),
-            limit: query.limit + 1,
+            limit: query.limit,
             ..Query::default()
         };
-        let found = self.shown.parts(|parts| parts.archive.search(&query));
-        let found = found.ok_or("the agent is stopping")?.map_err(|error| error.to_string())?;
-        Ok(found.into_findings().into_iter().map(Into::into).collect())
+        // Searched outside of the lock: a reload and the stop need it too, and a search may take long.
+        let searcher = self.shown.parts(|parts| parts.archive.searcher());
+        let searcher =
+            searcher.ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
+        let found = searcher.search(&query, deadline).map_err(|error| match error {
+            SearchError::Busy => FindingsError::Busy(error.to_string()),
+            SearchError::Late => FindingsError::Late(error.to_string()),
+            other => FindingsError::Unreadable(other.to_string()),
+        })?;
+        let truncated = found.more;
+        Ok(dto::Findings { findings: found.into_findings().into_iter().map(Into::into).collect(), truncated })
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {

@@ -22,7 +22,7 @@ pub struct ApiConfig {
     pub socket: Option<PathBuf>,
     /// Connections at once on each listener. Further ones wait.
     pub connections: u32,
-    /// How long a client may take to send a request, and the agent to answer it.
+    /// How long a client may take to send a request, the agent to answer it, and a client to read on.
     pub timeout: Span,
 }
 

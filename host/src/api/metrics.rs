@@ -1,6 +1,6 @@
 //! Counts of the API.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// How the API is used.
 #[derive(Debug, Clone)]
@@ -8,6 +8,7 @@ pub struct Metrics {
     pub(super) requests: IntCounterVec,
     pub(super) duration: HistogramVec,
     pub(super) connections: IntGaugeVec,
+    pub(super) stalled: IntCounter,
 }
 
 impl Metrics {
@@ -32,9 +33,14 @@ impl Metrics {
             Opts::new("picket_api_connections", "Open connections by listener (`tcp`, `unix`)."),
             &["listener"],
         )?;
+        let stalled = IntCounter::new(
+            "picket_api_stalled_connections_total",
+            "Connections that were closed because the client did not read its answer.",
+        )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(connections.clone()))?;
-        Ok(Self { requests, duration, connections })
+        registry.register(Box::new(stalled.clone()))?;
+        Ok(Self { requests, duration, connections, stalled })
     }
 }

@@ -21,6 +21,8 @@ pub enum Code {
     Forbidden,
     /// The agent is starting, or cannot do its work.
     Unavailable,
+    /// Too much of this kind is asked at once; ask again after what `Retry-After` says.
+    Busy,
     /// The answer took too long.
     Timeout,
     /// The request is larger than what is read.
@@ -38,7 +40,7 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadQuery | Self::ReloadFailed => StatusCode::BAD_REQUEST,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -52,6 +54,7 @@ impl Code {
             Self::BadQuery => "A parameter of the query is wrong",
             Self::Forbidden => "This is not allowed here",
             Self::Unavailable => "The agent is not ready",
+            Self::Busy => "Too much is asked at once",
             Self::Timeout => "The answer took too long",
             Self::TooLarge => "The request is too large",
             Self::ReloadFailed => "The reload failed",
@@ -59,6 +62,9 @@ impl Code {
         }
     }
 }
+
+/// Seconds until what was too much may be asked again: most searches take less.
+const RETRY_AFTER: &str = "1";
 
 /// An error of the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +97,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let is_busy = self.code == Code::Busy;
         let mut response = (self.code.status(), Json(self)).into_response();
+        if is_busy {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response

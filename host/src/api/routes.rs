@@ -204,12 +204,8 @@ async fn findings(
     let Query(parameters) =
         parameters.map_err(|rejection| Problem::new(Code::BadQuery, rejection.body_text()))?;
     let query = parameters.check(now_nanos())?;
-    let limit = query.limit;
-    let found = blocking(&shared, move |view| view.findings(&query)).await?;
-    let mut findings = found.map_err(|why| Problem::new(Code::Internal, why))?;
-    let truncated = findings.len() > limit;
-    findings.truncate(limit);
-    Ok(Json(Findings { findings, truncated }))
+    let deadline = Instant::now() + shared.timeout;
+    Ok(Json(blocking(&shared, move |view| view.findings(&query, deadline)).await??))
 }
 
 async fn reload(State(shared): State<Shared>) -> Result<Response, Problem> {

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use super::config::Endpoints;
 use super::listener::{self, Accept, ListenError};
 use super::metrics::Metrics;
+use super::patience::Patient;
 use super::problem::{Code, Problem};
 use super::reload::Reloads;
 use super::routes::{Shared, router};
@@ -116,6 +117,7 @@ impl Bounds {
 /// Accepts connections until the stop.
 async fn accept<A: Accept>(listener: A, shared: Shared, mut bounds: Bounds, connections: usize) {
     let open = shared.metrics.connections.with_label_values(&[A::NAME]);
+    let stalled = shared.metrics.stalled.clone();
     let router = router(shared, A::ACCESS);
     let room = Arc::new(Semaphore::new(connections));
     loop {
@@ -132,7 +134,9 @@ async fn accept<A: Accept>(listener: A, shared: Shared, mut bounds: Bounds, conn
                 continue;
             }
         };
-        let router = if A::is_trusted(&stream) { router.clone() } else { refusal() };
+        let is_trusted = A::is_trusted(&stream);
+        let stream = Patient::new(stream, bounds.timeout, stalled.clone());
+        let router = if is_trusted { router.clone() } else { refusal() };
         let (bounds, open) = (bounds.clone(), open.clone());
         tokio::spawn(async move {
             open.inc();

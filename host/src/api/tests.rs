@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::Endpoints;
 use super::dto::*;
@@ -82,10 +82,21 @@ impl View for Agent {
         Plugins { plugins: vec![] }
     }
 
-    fn findings(&self, query: &FindingQuery) -> Result<Vec<FindingView>, String> {
+    fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<Findings, FindingsError> {
+        assert!(deadline > Instant::now());
         match query.text.as_deref() {
-            Some("damaged") => Err("the archive is damaged at segment 3".into()),
-            _ => Ok((0..5).map(finding).take(query.limit + 1).collect()),
+            Some("damaged") => Err(FindingsError::Unreadable("the archive is damaged at segment 3".into())),
+            Some("busy") => Err(FindingsError::Busy("another search runs".into())),
+            Some("late") => Err(FindingsError::Late("the search took too long".into())),
+            Some("large") => {
+                let message = "x".repeat(10_000);
+                let large = |number| FindingView { message: message.clone(), ..finding(number) };
+                Ok(Findings { findings: (0..1000).map(large).collect(), truncated: false })
+            }
+            _ => Ok(Findings {
+                findings: (0..5).map(finding).take(query.limit).collect(),
+                truncated: query.limit < 5,
+            }),
         }
     }
 
@@ -225,6 +236,18 @@ fn findings_are_limited_and_bad_queries_refused() {
 }
 
 #[test]
+fn a_search_that_cannot_be_made_now_says_when_to_ask_again() {
+    let running = Running::start(|_| {});
+    let (status, answer) = running.get("/api/v1/findings?text=busy");
+    assert_eq!((status, body::<problem::Problem>(&answer).code), (503, problem::Code::Busy));
+    assert!(answer.contains("another search runs"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("\r\nretry-after: 1\r\n"), "{answer}");
+    let (status, answer) = running.get("/api/v1/findings?text=late");
+    assert_eq!((status, body::<problem::Problem>(&answer).code), (504, problem::Code::Timeout));
+    assert!(!answer.to_ascii_lowercase().contains("retry-after"), "{answer}");
+}
+
+#[test]
 fn what_is_not_there_says_what_is() {
     let running = Running::start(|_| {});
     let (status, answer) = running.get("/nowhere");
@@ -304,6 +327,23 @@ fn a_client_that_says_nothing_is_cut_off_and_makes_room() {
     // The only place is taken: the answer comes once the silent one is cut off.
     assert_eq!(running.get("/healthz").0, 200);
     assert_eq!(silent.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_and_makes_room() {
+    let running = Running::start(|endpoints| {
+        endpoints.connections = 1;
+        endpoints.timeout = Duration::from_secs(1);
+    });
+    let mut silent = running.unix();
+    write!(silent, "GET /api/v1/findings?text=large HTTP/1.1\r\nHost: picket\r\n\r\n").unwrap();
+    // The only place of the socket is taken: the answer comes once the silent one is cut off.
+    assert_eq!(ask(running.unix(), "GET", "/healthz", "picket").0, 200);
+    let mut answer = Vec::new();
+    silent.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    assert!(answer.len() < 10_000_000, "only what fits the buffers of the system was sent");
+    assert!(running.get("/metrics").1.contains("picket_api_stalled_connections_total 1"));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the API asks the agent for. The API knows nothing else of it.
 
-use super::dto::{AlertView, FindingView, Plugins, ReloadReport, Status};
+use std::time::Instant;
+
+use super::dto::{AlertView, Findings, Plugins, ReloadReport, Status};
+use super::problem::{Code, Problem};
 use crate::model::Severity;
 
 /// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
@@ -21,9 +24,8 @@ pub trait View: Send + Sync + 'static {
     /// All plugins.
     fn plugins(&self) -> Plugins;
 
-    /// Findings, the newest first, at most `limit` and one more, so that the API can say whether there
-    /// are more. The error says why the archive cannot be read.
-    fn findings(&self, query: &FindingQuery) -> Result<Vec<FindingView>, String>;
+    /// Findings, the newest first, at most `limit`, and whether there are more. Gives up at the deadline.
+    fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<Findings, FindingsError>;
 
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
@@ -31,6 +33,31 @@ pub trait View: Send + Sync + 'static {
     /// Loads configuration, components and assets anew and waits until what changed is active or
     /// rejected. Never called twice at once.
     fn reload(&self) -> ReloadReport;
+}
+
+/// Why there is no answer to a query for findings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindingsError {
+    /// As many searches run as may: it can be asked for again at once.
+    #[error("{0}")]
+    Busy(String),
+    /// It took longer than an answer may.
+    #[error("{0}")]
+    Late(String),
+    /// The archive cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl From<FindingsError> for Problem {
+    fn from(error: FindingsError) -> Self {
+        let code = match error {
+            FindingsError::Busy(_) => Code::Busy,
+            FindingsError::Late(_) => Code::Timeout,
+            FindingsError::Unreadable(_) => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// Which findings are wanted; all conditions have to hold.

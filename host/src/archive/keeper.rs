@@ -4,8 +4,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::Config;
 use super::index::{Index, Segment};
@@ -25,17 +26,33 @@ type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// The archive. It fills itself until it is stopped; searches go on after that.
 pub struct Archive {
-    view: View,
+    searcher: Searcher,
     drain: Drain,
 }
 
-/// What searches need: the folder and the index as of the last batch.
+/// What searches need: the folder and the index as of the last batch. Clones search the same archive, also
+/// after it was stopped.
 #[derive(Clone)]
-struct View {
+pub struct Searcher {
     folder: PathBuf,
     metrics: Metrics,
     // Held for the time of a copy only; the index is some kilobytes.
     index: Arc<Mutex<Index>>,
+    /// Searches that run now.
+    running: Arc<AtomicUsize>,
+}
+
+/// Searches at once. Each may read the whole archive from the disk and hold an answer of
+/// [`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES); anybody on the machine may ask for one.
+pub(super) const MAX_SEARCHES: usize = 2;
+
+/// The right to search, given back when it is dropped.
+pub(super) struct Permit<'a>(&'a AtomicUsize);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Archive {
@@ -48,16 +65,16 @@ impl Archive {
         clock: Clock,
     ) -> Result<Self, StartError> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let view = View { folder: folder.to_owned(), metrics, index: Arc::default() };
-        let writer = Box::new(Writer::new(view.clone(), config, clock));
+        let folder = folder.to_owned();
+        let searcher = Searcher { folder, metrics, index: Arc::default(), running: Arc::default() };
+        let writer = Box::new(Writer::new(searcher.clone(), config, clock));
         let drain = Drain::start(drain::ARCHIVE, writer, drain::Config::default(), deps)?;
-        Ok(Self { view, drain })
+        Ok(Self { searcher, drain })
     }
 
-    /// The newest frames that match. Reads what it must from the disk: not for a thread that others
-    /// wait for.
-    pub fn search(&self, query: &Query) -> Result<Found, SearchError> {
-        search::search(&self.view.folder, &self.view.index(), query, &self.view.metrics)
+    /// For searches: cheap, so that who holds a lock on the archive can take one and let go.
+    pub fn searcher(&self) -> Searcher {
+        self.searcher.clone()
     }
 
     /// How its thread is doing.
@@ -72,7 +89,24 @@ impl Archive {
     }
 }
 
-impl View {
+impl Searcher {
+    /// The newest frames that match. Reads what it must from the disk, until `deadline` passes between
+    /// two segments: not for a thread that others wait for, and not under a lock. Refuses when two
+    /// searches run already.
+    pub fn search(&self, query: &Query, deadline: Instant) -> Result<Found, SearchError> {
+        let Some(_permit) = self.permit() else {
+            self.metrics.refused.inc();
+            return Err(SearchError::Busy);
+        };
+        search::search(&self.folder, &self.index(), query, deadline, &self.metrics)
+    }
+
+    pub(super) fn permit(&self) -> Option<Permit<'_>> {
+        let one_more = |running| (running < MAX_SEARCHES).then_some(running + 1);
+        let taken = self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| Permit(&self.running))
+    }
+
     fn index(&self) -> Index {
         self.index.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -86,7 +120,7 @@ impl View {
 
 /// The drain's side of the archive.
 struct Writer {
-    view: View,
+    view: Searcher,
     config: Config,
     clock: Clock,
     index: Index,
@@ -100,7 +134,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(view: View, config: Config, clock: Clock) -> Self {
+    fn new(view: Searcher, config: Config, clock: Clock) -> Self {
         let index = Index::default();
         Self { view, config, clock, index, file: None, unnoted: false, expired_at: 0, buffer: Vec::new() }
     }

@@ -9,6 +9,7 @@ pub struct Metrics {
     pub(super) segments: IntGauge,
     pub(super) expired: IntCounterVec,
     pub(super) damaged: IntCounter,
+    pub(super) refused: IntCounter,
 }
 
 impl Metrics {
@@ -25,11 +26,16 @@ impl Metrics {
                 "picket_archive_damage_total",
                 "Times that a segment of the archive was missing or could not be read to its end.",
             )?,
+            refused: IntCounter::new(
+                "picket_archive_searches_refused_total",
+                "Searches that were refused because as many as may ran already.",
+            )?,
         };
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.segments.clone()))?;
         registry.register(Box::new(metrics.expired.clone()))?;
         registry.register(Box::new(metrics.damaged.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
         Ok(metrics)
     }
 }

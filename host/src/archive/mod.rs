@@ -21,7 +21,8 @@
 //!
 //! A segment goes as a whole when it was last written to longer ago than the retention's age, or
 //! when all together are larger than the retention's bytes, oldest first. A search reads segment
-//! by segment, and holds the places of its best matches and one frame.
+//! by segment, and holds the places of its best matches and one frame; two searches run at once, and
+//! each ends at its deadline.
 //!
 //! It does not hold samples (`picket-series` does), and nothing is changed or deleted in it by
 //! hand.
@@ -35,7 +36,7 @@ mod search;
 mod segment;
 
 pub use config::Config;
-pub use keeper::Archive;
+pub use keeper::{Archive, Searcher};
 pub use metrics::Metrics;
 pub use query::{MAX_ANSWER_BYTES, MAX_LIMIT, Query};
 pub use search::{Found, SearchError};

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::index::{Index, Segment};
 use super::metrics::Metrics;
@@ -17,7 +18,7 @@ use crate::model::{Finding, Frame};
 pub struct Found {
     /// Newest first.
     pub frames: Vec<Frame>,
-    /// There may be more: the limit or [`MAX_ANSWER_BYTES`] cut the answer.
+    /// There are more: the limit or [`MAX_ANSWER_BYTES`] cut the answer.
     pub more: bool,
 }
 
@@ -43,6 +44,14 @@ pub enum SearchError {
         /// The bound.
         limit: usize,
     },
+    /// As many searches run as may.
+    #[error("another search runs; ask again in a moment")]
+    Busy,
+    /// The deadline has passed.
+    #[error(
+        "the search took too long; ask for a shorter time with `since` and `until`, or for fewer findings"
+    )]
+    Late,
     /// A segment cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
@@ -62,41 +71,50 @@ struct Place {
 }
 
 /// Searches the segments of an index. Segments that retention has taken meanwhile are left out, and
-/// damaged ones give what stands before the damage.
+/// damaged ones give what stands before the damage. The deadline is looked at before each segment.
 pub(super) fn search(
     folder: &Path,
     index: &Index,
     query: &Query,
+    deadline: Instant,
     metrics: &Metrics,
 ) -> Result<Found, SearchError> {
     let filter = Filter::new(query)?;
     let limit = query.limit.min(MAX_LIMIT);
+    // One more than asked for says whether there are more.
+    let kept = limit + 1;
     let mut segments: Vec<&Segment> =
         index.segments.iter().filter(|segment| filter.may_match(segment.oldest, segment.newest)).collect();
     segments.sort_by_key(|segment| Reverse(segment.newest));
     let mut best = BinaryHeap::new();
-    let mut more = false;
     for segment in segments {
         let worst =
-            best.peek().filter(|_| best.len() >= limit).map(|Reverse(place): &Reverse<Place>| place.time);
+            best.peek().filter(|_| best.len() >= kept).map(|Reverse(place): &Reverse<Place>| place.time);
         if worst.is_some_and(|time| segment.newest < time) {
-            // So are all that follow. Whether they match is not worth reading them.
-            more = true;
+            // So are all that follow.
             break;
         }
+        in_time(deadline)?;
         let read = read_segment(folder, segment, |place, frame| {
             if filter.matches(frame) {
                 best.push(Reverse(place));
-                if best.len() > limit {
+                if best.len() > kept {
                     best.pop();
-                    more = true;
                 }
             }
         });
         tolerate(read, &segment::path(folder, segment.number), metrics)?;
     }
-    let places: Vec<Place> = best.into_sorted_vec().into_iter().map(|Reverse(place)| place).collect();
-    fetch(folder, &places, more, metrics)
+    let mut places: Vec<Place> = best.into_sorted_vec().into_iter().map(|Reverse(place)| place).collect();
+    let more = places.len() > limit;
+    places.truncate(limit);
+    let mut found = fetch(folder, &places, deadline, metrics)?;
+    found.more |= more;
+    Ok(found)
+}
+
+fn in_time(deadline: Instant) -> Result<(), SearchError> {
+    if Instant::now() >= deadline { Err(SearchError::Late) } else { Ok(()) }
 }
 
 fn read_segment(
@@ -113,17 +131,25 @@ fn read_segment(
 }
 
 /// Reads the matches again, for all of them together could be more than the answer may have.
-fn fetch(folder: &Path, places: &[Place], more: bool, metrics: &Metrics) -> Result<Found, SearchError> {
-    let mut found = Found { frames: Vec::new(), more };
+fn fetch(
+    folder: &Path,
+    places: &[Place],
+    deadline: Instant,
+    metrics: &Metrics,
+) -> Result<Found, SearchError> {
+    let mut found = Found::default();
     let mut open: Option<(u64, File)> = None;
     let mut bytes = 0;
     for place in places {
         let path = segment::path(folder, place.segment);
         let read = match &mut open {
             Some((number, file)) if *number == place.segment => segment::read_at(file, place.offset),
-            _ => File::open(&path)
-                .map_err(ReadError::Io)
-                .and_then(|file| segment::read_at(&mut open.insert((place.segment, file)).1, place.offset)),
+            _ => {
+                in_time(deadline)?;
+                File::open(&path).map_err(ReadError::Io).and_then(|file| {
+                    segment::read_at(&mut open.insert((place.segment, file)).1, place.offset)
+                })
+            }
         };
         if let Some((frame, length)) = tolerate(read, &path, metrics)? {
             bytes += length;

@@ -92,12 +92,16 @@ impl Agent {
         self.commit(findings.into_iter().map(Frame::Finding).collect());
         wait_until(|| {
             let all = Query { limit: MAX_LIMIT, ..Query::default() };
-            self.archive().search(&all).unwrap().into_findings().contains(&last)
+            self.search(&all).unwrap().into_findings().contains(&last)
         });
     }
 
+    fn search(&self, query: &Query) -> Result<Found, SearchError> {
+        self.archive().searcher().search(query, Instant::now() + LONG)
+    }
+
     fn rules(&self, query: Query) -> Vec<String> {
-        let found = self.archive().search(&query).unwrap();
+        let found = self.search(&query).unwrap();
         found.into_findings().into_iter().map(|finding| finding.rule).collect()
     }
 }
@@ -161,7 +165,7 @@ fn each_condition_narrows_the_answer() {
     check(text(".*"), &[]);
     check(text(""), &agent.rules(all()).iter().map(String::as_str).collect::<Vec<_>>());
     check(Query { kinds: BTreeSet::from([FrameKind::Evidence]), ..all() }, &[]);
-    let error = agent.archive().search(&text(&"x".repeat(2000))).unwrap_err().to_string();
+    let error = agent.search(&text(&"x".repeat(2000))).unwrap_err().to_string();
     assert!(error.contains("2000 bytes"), "{error}");
 }
 
@@ -190,7 +194,7 @@ fn verdicts_that_nobody_need_see_are_left_out() {
     ]);
     agent.keep(vec![finding("last", 2)]);
     let kinds = BTreeSet::from([FrameKind::Finding, FrameKind::Verdict]);
-    let found = agent.archive().search(&Query { kinds, ..Query::default() }).unwrap();
+    let found = agent.search(&Query { kinds, ..Query::default() }).unwrap();
     let paths = |frame: &Frame| match frame {
         Frame::Verdict(verdict) => verdict.path.clone(),
         frame => format!("{:?}", frame.kind()),
@@ -223,9 +227,46 @@ fn the_newest_are_found_in_whatever_order_they_came() {
     for limit in [1, 7, 60, 61, 100] {
         let rules = agent.rules(Query { limit, ..Query::default() });
         assert_eq!(rules, expected[..limit.min(61)], "{limit}");
-        let found = agent.archive().search(&Query { limit, ..Query::default() }).unwrap();
+        let found = agent.search(&Query { limit, ..Query::default() }).unwrap();
         assert_eq!(found.more, limit < 61, "{limit}");
     }
+    // Older segments hold nothing that matches.
+    let text = Some("r60".to_owned());
+    let found = agent.search(&Query { text, limit: 1, ..Query::default() }).unwrap();
+    assert_eq!((found.frames.len(), found.more), (1, false));
+}
+
+#[test]
+fn the_most_that_is_given_at_once_says_that_there_are_more() {
+    let agent = Agent::start(10, Config::default());
+    let all = Query { limit: usize::MAX, ..Query::default() };
+    agent.keep((0..MAX_LIMIT as u64).map(|number| finding("r", number)).collect());
+    let found = agent.search(&all).unwrap();
+    assert_eq!((found.frames.len(), found.more), (MAX_LIMIT, false));
+    agent.keep(vec![finding("r", MAX_LIMIT as u64)]);
+    let found = agent.search(&all).unwrap();
+    assert_eq!((found.frames.len(), found.more), (MAX_LIMIT, true));
+}
+
+#[test]
+fn two_searches_run_at_once_and_a_third_is_refused() {
+    let agent = Agent::start(11, Config::default());
+    let searcher = agent.archive().searcher();
+    let permits = [searcher.permit().unwrap(), searcher.permit().unwrap()];
+    assert!(matches!(agent.search(&Query::default()), Err(SearchError::Busy)));
+    assert_eq!(agent.metrics.refused.get(), 1);
+    drop(permits);
+    for _ in 0..3 {
+        agent.search(&Query::default()).unwrap();
+    }
+}
+
+#[test]
+fn a_search_ends_at_its_deadline() {
+    let agent = Agent::start(12, Config::default());
+    agent.keep(vec![finding("r", 1)]);
+    let found = agent.archive().searcher().search(&Query::default(), Instant::now());
+    assert!(matches!(found, Err(SearchError::Late)), "{found:?}");
 }
 
 #[test]
@@ -238,7 +279,7 @@ fn the_oldest_segments_go_when_the_archive_is_full() {
     let bytes: u64 =
         fs::read_dir(agent.folder()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes <= 1 << 20, "{bytes}");
-    let found = agent.archive().search(&Query { limit: 1000, ..Query::default() }).unwrap().into_findings();
+    let found = agent.search(&Query { limit: 1000, ..Query::default() }).unwrap().into_findings();
     let kept: Vec<u64> = found.iter().rev().map(|finding| finding.offset.unwrap()).collect();
     assert!(kept.len() > 80, "{}", kept.len());
     assert_eq!(kept, (201 - kept.len() as u64..201).collect::<Vec<_>>());
@@ -309,10 +350,10 @@ fn an_answer_is_bounded_in_bytes() {
         agent.commit(vec![Frame::Finding(huge(number))]);
     }
     wait_until(|| {
-        let newest = agent.archive().search(&Query { limit: 1, ..Query::default() }).unwrap().into_findings();
+        let newest = agent.search(&Query { limit: 1, ..Query::default() }).unwrap().into_findings();
         newest.first().is_some_and(|finding| finding.offset == Some(19))
     });
-    let found = agent.archive().search(&Query::default()).unwrap();
+    let found = agent.search(&Query::default()).unwrap();
     assert_eq!((found.frames.len(), found.more), (15, true));
 }
 
@@ -340,7 +381,7 @@ proptest! {
         }
         wait_until(|| agent.archive().status().queued_bytes == 0);
         let query = Query { limit: MAX_LIMIT, ..Query::default() };
-        let found = agent.archive().search(&query).unwrap().into_findings();
+        let found = agent.search(&query).unwrap().into_findings();
         let kept: Vec<u64> = found.iter().rev().map(|finding| finding.offset.unwrap()).collect();
         prop_assert_eq!(&kept, &(count - kept.len() as u64..count).collect::<Vec<_>>());
         prop_assert!(kept.len() as u64 >= count.min(60));

@@ -1,6 +1,8 @@
 //! `picket check`: everything that would keep the configuration from working, found without changing
 //! anything.
 
+use std::io;
+
 use clap::Args;
 
 use super::Failure;
@@ -43,20 +45,23 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
         }
         Output::Text => {
             notes.iter().for_each(|note| eprintln!("note: {}", escape(note)));
-            show(checked.as_ref(), &problems);
+            show(checked.as_ref(), &problems)?;
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Said(CONFIG)) }
 }
 
-fn show(checked: Option<&Checked>, problems: &[Problem]) {
+fn show(checked: Option<&Checked>, problems: &[Problem]) -> io::Result<()> {
     match checked {
-        Some(checked) if problems.is_empty() => println!(
-            "The configuration is good: {} plugins, {} sources, {} forwarders.",
+        Some(checked) if problems.is_empty() => output::text(&format!(
+            "The configuration is good: {} plugins, {} sources, {} forwarders.\n",
             checked.plugins.len(),
             checked.sources.len(),
             checked.forwarders.len(),
-        ),
-        _ => eprintln!("{}", Problems(problems.to_vec())),
+        )),
+        _ => {
+            eprintln!("{}", Problems(problems.to_vec()));
+            Ok(())
+        }
     }
 }

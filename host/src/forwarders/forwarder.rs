@@ -21,7 +21,8 @@ pub trait Forwarder: Send {
     }
 
     /// Called before each batch, and now and then without one, for what must be done between
-    /// batches. A note that it returns is stored with the unchanged cursor before the next batch.
+    /// batches. A note that it returns is stored with the unchanged cursor, and made durable, before the
+    /// next batch: a crash may lose the notes of some batches, but none of these.
     fn prepare(&mut self) -> Result<Option<Vec<u8>>, SendError> {
         Ok(None)
     }

@@ -264,6 +264,41 @@ fn a_cursor_that_cannot_be_stored_holds_up_the_next_batch() {
     let _stopped = drain.stop(LONG);
 }
 
+/// Begins something of which it has to know after a crash, and then waits for its receiver.
+struct Beginner {
+    begun: bool,
+}
+
+impl Forwarder for Beginner {
+    fn wants(&self, _kind: FrameKind) -> bool {
+        true
+    }
+
+    fn prepare(&mut self) -> Result<Option<Vec<u8>>, SendError> {
+        Ok((!std::mem::replace(&mut self.begun, true)).then(|| b"begun".to_vec()))
+    }
+
+    fn send(&mut self, _frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+        Err(SendError::later("the receiver is down"))
+    }
+}
+
+#[test]
+fn what_a_forwarder_notes_between_batches_is_durable_before_the_next_one() {
+    // A power cut takes some of what was not synced, or all of it: several, so that it would show.
+    for seed in 20..30 {
+        let agent = Agent::start(seed);
+        agent.commit(0..10);
+        let beginner = Box::new(Beginner { begun: false });
+        let drain = Drain::start("test", beginner, drain::Config::default(), agent.deps()).unwrap();
+        wait_until(|| drain.status().error.as_deref() == Some("the receiver is down"));
+        agent.table.power_cut();
+        let stored = agent.deps().state.meta_get("cursor/test").unwrap().unwrap();
+        assert_eq!(cursor::Cursor::decode("test", &stored).unwrap().note, b"begun");
+        let _stopped = drain.stop(Duration::ZERO);
+    }
+}
+
 #[test]
 fn a_damaged_cursor_is_an_error_that_names_it() {
     let agent = Agent::start(8);

@@ -35,6 +35,8 @@ pub(super) struct Worker {
     unstored: bool,
     /// It differs in its note, or a batch was accepted: nothing else is done before it is stored.
     due: bool,
+    /// A note of `prepare` is not durable yet: no batch is sent before it is.
+    note_unsynced: bool,
     stored_at: Instant,
     /// The forwarder is where the cursor's note says.
     resumed: bool,
@@ -93,6 +95,7 @@ impl Worker {
             cursor,
             unstored: false,
             due: false,
+            note_unsynced: false,
             stored_at: Instant::now(),
             resumed: false,
             waiting_since: None,
@@ -162,7 +165,12 @@ impl Worker {
         }
         if let Some(note) = self.sent(|forwarder| forwarder.prepare())? {
             self.cursor.note = note;
+            self.note_unsynced = true;
             self.store_now()?;
+        }
+        if self.note_unsynced {
+            self.deps.state.sync()?;
+            self.note_unsynced = false;
         }
         let batch = self.read()?;
         let Some(next) = batch.next else {

@@ -76,6 +76,11 @@ impl Staged {
         let digest = digest(&component, section, &assets);
         Ok(Self { plugin: section.name.clone(), digest, component, section: section.clone(), assets })
     }
+
+    /// The digest of what it holds now; another one than `digest` when something was changed.
+    pub(super) fn recomputed(&self) -> Digest {
+        digest(&self.component, &self.section, &self.assets)
+    }
 }
 
 fn digest(component: &[u8], section: &Plugin, assets: &BTreeMap<String, Asset>) -> Digest {
@@ -108,6 +113,8 @@ fn read_folder(
     left: &mut u64,
     assets: &mut BTreeMap<String, Asset>,
 ) -> Result<(), StageError> {
+    // Also when it is empty: who can write here can add an asset at any moment.
+    trusted::judge_folder(folder)?;
     let failed = |source| StageError::Folder { path: folder.to_owned(), source };
     for entry in folder.read_dir().map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -162,5 +169,28 @@ mod bytes {
             }
         }
         deserializer.deserialize_byte_buf(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_of_assets_that_others_can_write_is_refused_even_when_it_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("below");
+        fs::create_dir(&below).unwrap();
+        assert!(read_assets(folder.path()).unwrap().is_empty());
+        for open in [below.as_path(), folder.path()] {
+            fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+            let error = read_assets(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(&format!("chmod go-w {}", open.display())), "{error}");
+            fs::set_permissions(open, Permissions::from_mode(0o755)).unwrap();
+        }
     }
 }

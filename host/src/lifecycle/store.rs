@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::staged::Staged;
+use super::trusted::{self, TrustError};
 use crate::model::Digest;
 
 /// The first byte of every file; a newer agent may write another one.
@@ -27,6 +28,9 @@ pub enum StoreError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The folder is not the agent's alone, so that others could have put something there.
+    #[error(transparent)]
+    Folder(#[from] TrustError),
     /// The file was written by a newer agent or is damaged.
     #[error("{path} is not a generation that this agent can read: {reason}")]
     Unreadable {
@@ -44,13 +48,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the folder and makes it if it is not there, for the agent's user alone.
+    /// Opens the folder and makes it if it is not there, for the agent's user alone. What is found there
+    /// is trusted without asking who wrote it, so a folder of anybody else's is an error.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
             .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
+        trusted::judge_private(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -94,6 +100,10 @@ impl Store {
         if staged.digest != *digest {
             return Err(unreadable(format!("it holds generation {}", staged.digest)));
         }
+        let found = staged.recomputed();
+        if found != *digest {
+            return Err(unreadable(format!("what it holds has the digest {found}: it was changed")));
+        }
         Ok(staged)
     }
 
@@ -110,5 +120,67 @@ impl Store {
             }
         }
         Ok(gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::lifecycle::config::{GrantsConfig, LimitsConfig, Plugin};
+
+    fn staged(folder: &Path) -> Staged {
+        let (component, assets) = (folder.join("p.wasm"), folder.join("assets"));
+        fs::write(&component, "component").unwrap();
+        fs::create_dir(&assets).unwrap();
+        fs::write(assets.join("rules"), "one rule").unwrap();
+        let section = Plugin {
+            name: "p".into(),
+            component,
+            sources: vec!["s".into()],
+            assets: Some(assets),
+            grants: GrantsConfig::default(),
+            limits: LimitsConfig::default(),
+            config: serde_json::json!({"level": 0.1, "names": ["a", null]}),
+        };
+        Staged::read(&section).unwrap()
+    }
+
+    #[test]
+    fn a_generation_reads_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, staged) = (Store::open(&folder.path().join("kept")).unwrap(), staged(folder.path()));
+        store.save(&staged).unwrap();
+        assert_eq!(store.load(&staged.digest).unwrap(), staged);
+    }
+
+    #[test]
+    fn a_generation_that_was_changed_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, good) = (Store::open(&folder.path().join("kept")).unwrap(), staged(folder.path()));
+        let changes: [fn(&mut Staged); 3] = [
+            |staged| staged.component.push(0),
+            |staged| staged.section.config = serde_json::json!({"level": 0.2}),
+            |staged| staged.assets.clear(),
+        ];
+        for change in changes {
+            let mut bad = good.clone();
+            change(&mut bad);
+            fs::remove_file(store.path(&good.digest)).ok();
+            store.save(&bad).unwrap();
+            let error = store.load(&good.digest).unwrap_err().to_string();
+            assert!(error.contains("it was changed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("chmod go-w"), "{error}");
     }
 }

@@ -60,13 +60,14 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    /// Registers them.
+    /// Registers them. Their names are reserved, so that no plugin's own metric gets among them.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         fn register<C: prometheus::core::Collector + Clone + 'static>(
             registry: &Registry,
             metric: Result<C, prometheus::Error>,
         ) -> Result<C, prometheus::Error> {
             let metric = metric?;
+            metric.desc().into_iter().try_for_each(|desc| check_reserved(&desc.fq_name))?;
             registry.register(Box::new(metric.clone()))?;
             Ok(metric)
         }
@@ -209,6 +210,15 @@ impl WorkerMetrics {
     }
 }
 
+/// A plugin reports metrics behind the same prefix: names of the agent's own are kept from it by a list.
+fn check_reserved(name: &str) -> Result<(), prometheus::Error> {
+    let reserved = picket_sandbox::reserved_metrics();
+    match name.strip_prefix("picket_plugin_").is_some_and(|own| reserved.contains(&own)) {
+        true => Ok(()),
+        false => Err(prometheus::Error::Msg(format!("`{name}` is missing in wit/reserved-metrics.txt"))),
+    }
+}
+
 /// What one worker counts.
 pub struct PluginMeter {
     calls: IntCounter,
@@ -332,5 +342,21 @@ impl Drop for PluginMeter {
         if let Some(former) = self.serving.take() {
             let _ = self.all.info.remove_label_values(&[self.plugin.as_str(), former.as_str()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_plugins_metric_cannot_have_a_name_of_the_agents_own() {
+        // Each name is looked up at its registration.
+        WorkerMetrics::new(&Registry::new()).unwrap();
+        check_reserved("picket_plugin_reported").unwrap();
+        let error = check_reserved("picket_plugin_new_total").unwrap_err().to_string();
+        assert!(error.contains("picket_plugin_new_total"), "{error}");
+        assert!(check_reserved("calls_total").is_err());
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn report(report: &Report, records: Option<usize>) -> Check {
     for counter in &report.counters {
         let name = &counter.name;
         ensure(own_metric(name) && name.ends_with("_total"), || format!("the counter's name `{name}`"))?;
+        not_reserved(name)?;
         ensure(counter.delta.is_finite() && counter.delta >= 0.0, || {
             format!("`{name}` grew by {}", counter.delta)
         })?;
@@ -49,6 +50,7 @@ pub(super) fn report(report: &Report, records: Option<usize>) -> Check {
     for histogram in &report.histograms {
         let name = &histogram.name;
         ensure(own_metric(name), || format!("the histogram's name `{name}`"))?;
+        not_reserved(name)?;
         let rising = histogram.bounds.windows(2).all(|pair| pair[0] < pair[1]);
         let finite = histogram.bounds.iter().all(|bound| bound.is_finite());
         ensure(rising && finite && histogram.bounds.len() <= BOUNDS, || format!("the bounds of `{name}`"))?;
@@ -97,6 +99,14 @@ fn identity(alert: &ActiveAlert) -> Vec<(&str, &str)> {
 fn own_metric(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     name.bytes().all(allowed) && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+}
+
+/// The agent shows metrics of its own behind the same prefix.
+fn not_reserved(name: &str) -> Check {
+    let mut reserved = include_str!("../../../wit/reserved-metrics.txt").lines();
+    ensure(!reserved.any(|own| own == name), || {
+        format!("the metric's name `{name}`: `picket_plugin_{name}` is the agent's own")
+    })
 }
 
 fn labels(labels: &[Label]) -> Check {

@@ -44,6 +44,8 @@ pub(super) struct Inner {
     assets: BTreeMap<String, Vec<u8>>,
     pub(super) state: Table,
     quota: u64,
+    /// Why the state is unavailable.
+    broken: Option<String>,
     pub(super) samples: Samples,
 }
 
@@ -59,6 +61,7 @@ impl Inner {
             assets: BTreeMap::new(),
             state: Table::new(),
             quota: QUOTA,
+            broken: None,
             samples: Samples::default(),
         }
     }
@@ -106,6 +109,12 @@ impl Host {
     /// Sets the state's quota in bytes.
     pub fn state_quota(&self, bytes: u64) -> &Self {
         with(|host| host.quota = bytes);
+        self
+    }
+
+    /// From now on the state is unavailable, for this reason.
+    pub fn break_state(&self, reason: &str) -> &Self {
+        with(|host| host.broken = Some(reason.to_owned()));
         self
     }
 
@@ -190,6 +199,7 @@ pub(crate) mod state {
 
     pub(crate) fn get(key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         check_key(key)?;
+        check_whole()?;
         Ok(with(|host| live(host).find(|(have, _)| *have == key).map(|(_, value)| value.clone())))
     }
 
@@ -198,6 +208,7 @@ pub(crate) mod state {
         if value.len() > VALUE_BYTES as usize {
             return Err(StateError::ValueTooLong(VALUE_BYTES));
         }
+        check_whole()?;
         with(|host| {
             let others: usize =
                 live(host).filter(|(have, _)| *have != key).map(|(k, v)| k.len() + v.len()).sum();
@@ -212,11 +223,13 @@ pub(crate) mod state {
 
     pub(crate) fn delete(key: &[u8]) -> Result<(), StateError> {
         check_key(key)?;
+        check_whole()?;
         with(|host| host.state.remove(key));
         Ok(())
     }
 
     pub(crate) fn scan(prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<Vec<Entry>, StateError> {
+        check_whole()?;
         let limit = SCAN_ENTRIES.min(limit as usize);
         with(|host| {
             let mut bytes = 0;
@@ -232,6 +245,10 @@ pub(crate) mod state {
                 });
             Ok(entries.map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect())
         })
+    }
+
+    fn check_whole() -> Result<(), StateError> {
+        with(|host| host.broken.clone()).map_or(Ok(()), |reason| Err(StateError::Unavailable(reason)))
     }
 
     fn check_key(key: &[u8]) -> Result<(), StateError> {

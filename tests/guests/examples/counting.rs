@@ -63,7 +63,7 @@ impl Analyzer for Counting {
             record: Some(0),
             time: None,
         };
-        let counter = Counter { name: "records_total".into(), labels: Vec::new(), delta: new as f64 };
+        let counter = Counter { name: "counted_records_total".into(), labels: Vec::new(), delta: new as f64 };
         Ok(Report {
             findings: vec![finding],
             counters: vec![counter],

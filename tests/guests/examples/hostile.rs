@@ -166,6 +166,17 @@ fn report(mode: &str, batch: &Batch, config: &str) -> Result<Report, String> {
             Report { findings: vec![Finding { record, ..finding("x") }], ..empty() }
         }
         "bad-counter" => Report { counters: vec![counter("seen", Vec::new(), 1.0)], ..empty() },
+        "agents-counter" => Report { counters: vec![counter("calls_total", Vec::new(), 1.0)], ..empty() },
+        "agents-histogram" => {
+            let histogram = Histogram {
+                name: "memory_bytes".into(),
+                labels: Vec::new(),
+                bounds: vec![1.0],
+                counts: vec![1, 0],
+                sum: 0.5,
+            };
+            Report { histograms: vec![histogram], ..empty() }
+        }
         "bad-delta" => Report { counters: vec![counter("seen_total", Vec::new(), f64::NAN)], ..empty() },
         "bad-label" => {
             let label = Label { name: "__name__".into(), value: "x".into() };

@@ -2,6 +2,7 @@
 //! runs goes on with what was good.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use picket_tests::{Node, NodeBuilder, findings, guest, hostile, plugin, until};
@@ -210,6 +211,24 @@ fn a_data_folder_that_is_not_this_agents_is_refused() {
     goes_on(&first);
     assert!(first.stop().success());
     second.kill();
+}
+
+#[test]
+fn a_data_folder_that_others_can_write_is_refused() {
+    let mut node = node().config(GOOD).start();
+    assert!(node.stop().success());
+    for folder in ["data/generations", "data"] {
+        fs::set_permissions(node.path(folder), fs::Permissions::from_mode(0o777)).unwrap();
+        for verb in ["check", "run"] {
+            let ran = node.cli(verb);
+            assert_eq!(ran.code, Some(78), "{ran:?}");
+            for part in [node.path(folder).to_str().unwrap(), "mode 0777", "chmod go-w", "data_dir"] {
+                assert!(ran.stderr.contains(part), "`{part}` is missing in\n{}", ran.stderr);
+            }
+        }
+        fs::set_permissions(node.path(folder), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(node.cli("check").code, Some(0));
 }
 
 #[test]

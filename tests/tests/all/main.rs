@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alerts;
+mod archive;
 mod authors;
 mod bad_input;
 mod change;

@@ -85,6 +85,8 @@ impl LogSink for TracingLog {
         let fields: Vec<_> =
             line.fields.iter().map(|field| format!("{}={}", field.name, field.value)).collect();
         let fields = fields.join(" ");
+        // A line without fields has none in the agent's log either.
+        let fields = Some(fields.as_str()).filter(|fields| !fields.is_empty());
         let LogLine { plugin, generation, message, .. } = line;
         macro_rules! event {
             ($level:ident) => {
@@ -221,7 +223,60 @@ pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
+    use tracing::field::{Field, Visit};
+    use tracing::span;
+
     use super::*;
+
+    /// Remembers the names of each event's fields.
+    #[derive(Clone, Default)]
+    struct Names(Arc<Mutex<Vec<String>>>);
+
+    impl Visit for Names {
+        fn record_debug(&mut self, field: &Field, _value: &dyn Debug) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(field.name().to_owned());
+        }
+    }
+
+    impl tracing::Subscriber for Names {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_line_without_fields_shows_none() {
+        let names = |fields: &[LogField]| {
+            let names = Names::default();
+            let (origin, level) = (LogOrigin::Stderr, LogLevel::Warn);
+            let line = LogLine { plugin: "p", generation: "g", origin, level, message: "m", fields };
+            tracing::subscriber::with_default(names.clone(), || TracingLog.line(&line));
+            let mut names = names.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&[]), ["generation", "message", "plugin"]);
+        let field = LogField { name: "a".into(), value: "b".into() };
+        assert_eq!(names(&[field]), ["fields", "generation", "message", "plugin"]);
+    }
 
     #[test]
     fn the_rate_admits_a_burst_and_then_so_many_a_second() {

@@ -25,6 +25,13 @@ const MAX_MATCHERS: usize = 64;
 const MAX_MATCHER_BYTES: usize = 4096;
 /// Series of one `labels` call.
 const MAX_LABELS: usize = 100_000;
+/// Bytes of one `labels` answer, with what each label and row takes besides its text: some thousand
+/// series of a usual node. More are asked for in several calls, so that no call makes the agent hold
+/// the labels of a whole store.
+const MAX_LABEL_BYTES: usize = 8 << 20;
+/// Series that the reader is asked for at once. The largest that a store takes have 64 labels of 4352
+/// bytes, so that what is read before it is counted stays below the bound of an answer.
+const LABELS_AT_ONCE: usize = 16;
 /// Series that an instance with a bounded grant is remembered to have seen.
 const MAX_SEEN: usize = 1_000_000;
 
@@ -161,14 +168,52 @@ impl SeriesContext {
         &self,
         reader: &dyn SeriesReader,
         series: &[u64],
-    ) -> Result<Vec<Vec<Label>>, SeriesError> {
+    ) -> wasmtime::Result<Result<Vec<LabelRow>, SeriesError>> {
         if let (SeriesGrant::Matching(_), Some(unseen)) =
             (&self.grant, series.iter().find(|id| !self.seen.contains(id)))
         {
-            return Err(SeriesError::UnknownSeries(*unseen));
+            return Ok(Err(SeriesError::UnknownSeries(*unseen)));
         }
-        reader.labels(series)
+        let mut rows = Vec::with_capacity(series.len());
+        let mut left = MAX_LABEL_BYTES;
+        for part in series.chunks(LABELS_AT_ONCE) {
+            self.deadline.check()?;
+            let found = match reader.labels(part) {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error)),
+            };
+            for row in found {
+                left = left.checked_sub(row_bytes(&row)).ok_or_else(|| {
+                    misuse("`labels` was asked for more than 8 MiB: ask for fewer series at once")
+                })?;
+                rows.push(lowered_row(row));
+            }
+        }
+        Ok(Ok(rows))
     }
+}
+
+/// A series' labels as the guest gets them.
+type LabelRow = Vec<types::LabelResult>;
+
+/// What a row takes in memory.
+fn row_bytes(row: &[Label]) -> usize {
+    let label = |label: &Label| size_of::<Label>() + label.name.len() + label.value.len();
+    size_of::<LabelRow>() + row.iter().map(label).sum::<usize>()
+}
+
+fn lowered_row(row: Vec<Label>) -> LabelRow {
+    row.into_iter().map(|label| types::LabelResult { name: label.name, value: label.value }).collect()
+}
+
+fn has_repeated(series: &[u64]) -> bool {
+    let mut sorted = series.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn misuse(what: &'static str) -> wasmtime::Error {
+    wasmtime::Error::new(Violation::Misuse(what))
 }
 
 /// Makes one selector of each `parts` that follow each other: their rows by series id, each once.
@@ -266,19 +311,19 @@ impl series::Host for SeriesContext {
     ) -> wasmtime::Result<Result<Vec<Vec<types::LabelResult>>, series::SeriesError>> {
         self.deadline.check()?;
         if series.len() > MAX_LABELS {
-            return Err(wasmtime::Error::new(Violation::Misuse(
-                "`labels` was asked for over 100,000 series",
-            )));
+            return Err(misuse("`labels` was asked for over 100,000 series"));
+        }
+        if has_repeated(&series) {
+            return Err(misuse("`labels` was asked for a series twice: ask once for each id"));
         }
         let found = match (&self.reader, series.first()) {
             (_, None) => Ok(Vec::new()),
             (None, Some(id)) => Err(SeriesError::UnknownSeries(*id)),
-            (Some(reader), Some(_)) => self.labels_granted(reader.as_ref(), &series),
+            (Some(reader), Some(_)) => self.labels_granted(reader.as_ref(), &series)?,
         };
         self.deadline.check()?;
-        let label = |label: Label| types::LabelResult { name: label.name, value: label.value };
         match found {
-            Ok(rows) => Ok(Ok(rows.into_iter().map(|row| row.into_iter().map(label).collect()).collect())),
+            Ok(rows) => Ok(Ok(rows)),
             Err(error) => told(error).map(Err),
         }
     }
@@ -296,4 +341,90 @@ fn lowered(found: Selection) -> series::Selection {
 
 pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     series::add_to_linker::<_, HasSelf<SeriesContext>>(linker, |host| &mut host.series)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Every series has one label of so many bytes, and takes its time to say so.
+    #[derive(Default)]
+    struct Wide {
+        bytes: usize,
+        takes: Duration,
+        told: AtomicUsize,
+        most_at_once: AtomicUsize,
+    }
+
+    impl SeriesReader for Wide {
+        fn select(
+            &self,
+            _selectors: &[Selector],
+            _after: u64,
+            _to: u64,
+            _max_samples: u64,
+            _deadline: Instant,
+        ) -> Result<Selection, SeriesError> {
+            Ok(Selection::default())
+        }
+
+        fn labels(&self, series: &[u64]) -> Result<Vec<Vec<Label>>, SeriesError> {
+            std::thread::sleep(self.takes);
+            self.told.fetch_add(series.len(), Ordering::Relaxed);
+            self.most_at_once.fetch_max(series.len(), Ordering::Relaxed);
+            let label =
+                |id: &u64| Label { name: "id".into(), value: format!("{id}{}", "x".repeat(self.bytes)) };
+            Ok(series.iter().map(|id| vec![label(id)]).collect())
+        }
+    }
+
+    fn ask(reader: &Arc<Wide>, limit: Duration, series: Vec<u64>) -> Result<Vec<String>, String> {
+        let deadline = Deadline::default();
+        deadline.set(limit);
+        let mut context = SeriesContext::new(Some(reader.clone()), SeriesGrant::All, 1, deadline);
+        let rows = series::Host::labels(&mut context, series).map_err(|error| error.to_string())?;
+        let value = |row: LabelRow| row.into_iter().map(|label| label.value).collect();
+        rows.map(|rows| rows.into_iter().map(value).collect()).map_err(|error| format!("{error:?}"))
+    }
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn labels_come_in_the_order_asked_though_the_reader_is_asked_by_parts() {
+        let reader = Arc::<Wide>::default();
+        let ids: Vec<u64> = (0..100).rev().collect();
+        let expected: Vec<String> = ids.iter().map(u64::to_string).collect();
+        assert_eq!(ask(&reader, LONG, ids), Ok(expected));
+        assert_eq!(reader.most_at_once.load(Ordering::Relaxed), LABELS_AT_ONCE);
+    }
+
+    #[test]
+    fn an_answer_of_too_many_bytes_is_not_gathered() {
+        let reader = Arc::new(Wide { bytes: 1 << 20, ..Wide::default() });
+        assert_eq!(ask(&reader, LONG, (0..7).collect()).map(|rows| rows.len()), Ok(7));
+        reader.told.store(0, Ordering::Relaxed);
+        let error = ask(&reader, LONG, (0..1000).collect()).unwrap_err();
+        assert!(error.contains("more than 8 MiB"), "{error}");
+        assert_eq!(reader.told.load(Ordering::Relaxed), LABELS_AT_ONCE, "the rest was not asked for");
+    }
+
+    #[test]
+    fn a_series_is_asked_for_once() {
+        let reader = Arc::<Wide>::default();
+        let error = ask(&reader, LONG, vec![1, 2, 1]).unwrap_err();
+        assert!(error.contains("twice"), "{error}");
+        assert_eq!(reader.told.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_deadline_holds_between_two_parts() {
+        let takes = Duration::from_millis(50);
+        let reader = Arc::new(Wide { bytes: 1, takes, ..Wide::default() });
+        assert!(ask(&reader, takes, (0..1000).collect()).is_err());
+        assert_eq!(reader.told.load(Ordering::Relaxed), LABELS_AT_ONCE);
+    }
 }

@@ -150,6 +150,7 @@ impl<'a> Checker<'a> {
         if !names::is_own_metric(&raw.name) || !raw.name.ends_with("_total") {
             return Err(bad(format!("a counter is named `{}`, not [a-z_][a-z0-9_]* with _total", raw.name)));
         }
+        not_reserved(&raw.name)?;
         if !(raw.delta.is_finite() && raw.delta >= 0.0) {
             return Err(bad(format!("counter `{}` grew by {}", raw.name, raw.delta)));
         }
@@ -163,6 +164,7 @@ impl<'a> Checker<'a> {
         if !names::is_own_metric(&name) {
             return Err(bad(format!("a histogram is named `{name}`, not [a-z_][a-z0-9_]*")));
         }
+        not_reserved(&name)?;
         if raw.bounds.len() > BOUNDS || raw.counts.len() != raw.bounds.len() + 1 {
             let (bounds, counts) = (raw.bounds.len(), raw.counts.len());
             return Err(bad(format!("histogram `{name}` has {bounds} bounds and {counts} counts")));
@@ -219,6 +221,16 @@ impl<'a> Checker<'a> {
         self.cut(&mut value, VALUE_BYTES);
         Ok(Label { name: raw.name, value })
     }
+}
+
+/// Refuses a metric that would stand in one family with the agent's own.
+fn not_reserved(name: &str) -> Result<(), CallError> {
+    if names::is_reserved(name) {
+        return Err(bad(format!(
+            "a metric is named `{name}`, but `picket_plugin_{name}` is the agent's own: give it another name"
+        )));
+    }
+    Ok(())
 }
 
 /// Checks what a scanner returned.

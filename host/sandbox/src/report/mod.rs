@@ -7,6 +7,7 @@ mod names;
 
 pub(crate) use alerts::check_rules;
 pub(crate) use check::{Checker, check_scan};
+pub use names::reserved_metrics;
 
 /// A name and its value. In metrics and alerts sorted by name, each name once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,7 @@
 //! The rules for names.
 
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 /// Bytes of a rule's, group's or attribute's name.
 pub(crate) const NAME_BYTES: RangeInclusive<usize> = 1..=128;
@@ -18,6 +19,22 @@ pub(crate) fn is_own_metric(name: &str) -> bool {
     METRIC_NAME_BYTES.contains(&name.len())
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// What the agent counts of each plugin itself, without the prefix `picket_plugin_`. The SDK reads the
+/// same list, and the agent's tests hold it to what is registered.
+static RESERVED: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("../../../../wit/reserved-metrics.txt").lines().collect());
+
+/// Names that a plugin's own counters and histograms cannot have, behind the prefix `picket_plugin_`: the
+/// agent has metrics of these names, and both would stand in one family.
+pub fn reserved_metrics() -> &'static [&'static str] {
+    &RESERVED
+}
+
+/// Whether the agent has a metric of this name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`: any metric of Prometheus.

@@ -16,6 +16,8 @@ fn what_breaks_a_rule_is_refused_by_name() {
     refused(&mode("bad-rule"), "`Not A Rule`");
     refused(&mode("bad-record"), "record 1, the call had 1");
     refused(&mode("bad-counter"), "`seen`");
+    refused(&mode("agents-counter"), "`picket_plugin_calls_total` is the agent's own");
+    refused(&mode("agents-histogram"), "`picket_plugin_memory_bytes` is the agent's own");
     refused(&mode("bad-delta"), "`seen_total` grew by NaN");
     refused(&mode("bad-label"), "`__name__`");
 }

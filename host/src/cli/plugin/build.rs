@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
     let size = fs::metadata(&component)?.len();
     match global.output {
         Output::Json => output::json(&serde_json::json!({ "component": component, "bytes": size }))?,
-        Output::Text => println!("{} ({})", component.display(), bytes(size)),
+        Output::Text => output::text(&format!("{} ({})\n", component.display(), bytes(size)))?,
     }
     Ok(())
 }

@@ -90,23 +90,30 @@ impl FileForwarder {
         Ok(Output { file, device, inode, length: metadata.len(), unnoted: true })
     }
 
-    /// Cuts off what a batch left that was not accepted, wherever the file is by now.
-    fn cut_back(&self, output: &mut Output, note: &Note) -> io::Result<()> {
+    /// Takes back what was written after the note was made, for all of that is sent again. May be stopped
+    /// at any point and called again: the file that the note names goes last.
+    fn cut_back(&self, mut output: Output, note: &Note) -> io::Result<Output> {
         if note.is_of(output.device, output.inode) {
             output.cut(note.length)?;
             output.unnoted = output.length != note.length;
-            return Ok(());
+            return Ok(output);
         }
-        for number in 1..=self.config.keep.min(MAX_KEEP) {
-            let path = rotate::aside(&self.config.path, number);
-            let Ok(metadata) = fs::metadata(&path) else { continue };
-            if note.is_of(metadata.dev(), metadata.ino()) && metadata.len() > note.length {
-                let file = OpenOptions::new().write(true).open(&path)?;
-                file.set_len(note.length)?;
-                file.sync_all()?;
-            }
+        let path = &self.config.path;
+        let aside = |number| rotate::aside(path, number);
+        let is_noted = |number: &u32| {
+            fs::metadata(aside(*number)).is_ok_and(|found| note.is_of(found.dev(), found.ino()))
+        };
+        // Nobody knows what another file holds, so without the noted one nothing is taken back.
+        let Some(noted) = (1..=self.config.keep.min(MAX_KEEP)).find(is_noted) else { return Ok(output) };
+        for newer in (1..noted).rev().map(aside).chain([path.clone()]) {
+            remove(&newer)?;
         }
-        Ok(())
+        let file = OpenOptions::new().write(true).open(aside(noted))?;
+        if file.metadata()?.len() > note.length {
+            file.set_len(note.length)?;
+            file.sync_all()?;
+        }
+        self.open()
     }
 
     /// The file may have been moved, removed or cut by others, who need not tell us.
@@ -146,7 +153,7 @@ impl Forwarder for FileForwarder {
                     self.config.path.display()
                 ))
             })?;
-            self.cut_back(&mut output, &note).map_err(self.failed("cut back"))?;
+            output = self.cut_back(output, &note).map_err(self.failed("cut back"))?;
         }
         self.output = Some(output);
         Ok(())
@@ -202,6 +209,13 @@ impl Output {
 impl Note {
     fn is_of(&self, device: u64, inode: u64) -> bool {
         (self.device, self.inode) == (device, inode)
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

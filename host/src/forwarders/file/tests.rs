@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
@@ -135,9 +135,7 @@ fn numbers_in(path: &Path) -> Vec<usize> {
 
 /// The numbers of all samples, from the oldest file to the newest.
 fn numbers(path: &Path) -> Vec<usize> {
-    let mut paths: Vec<_> =
-        (1..).map(|number| aside(path, number)).take_while(|path| path.exists()).collect();
-    paths.reverse();
+    let mut paths: Vec<_> = (1..=MAX_KEEP).rev().map(|number| aside(path, number)).collect();
     paths.push(path.to_owned());
     paths.iter().filter(|path| path.exists()).flat_map(|path| numbers_in(path)).collect()
 }
@@ -273,14 +271,89 @@ enum Crash {
     BeforeCursor,
 }
 
-fn turn() -> impl Strategy<Value = (usize, Crash)> {
+fn turn() -> impl Strategy<Value = (usize, Crash, usize)> {
     let crash = prop_oneof![
         6 => Just(Crash::Never),
         1 => Just(Crash::BeforeNote),
         1 => (0..1000_u64).prop_map(Crash::InBatch),
         1 => Just(Crash::BeforeCursor),
     ];
-    (1..60_usize, crash)
+    // How many batches are accepted whose notes the crash loses too: enough for several files.
+    (1..60_usize, crash, 0..8_usize)
+}
+
+/// What is stored at some moment.
+#[derive(Debug, Clone, Default)]
+struct Stored {
+    cursor: usize,
+    note: Vec<u8>,
+}
+
+/// The forwarder as the drain calls it, with what a crash finds stored.
+struct Drained {
+    path: PathBuf,
+    config: Config,
+    forwarder: FileForwarder,
+    now: Stored,
+    /// What was stored and can be lost, the oldest first. What comes before it is durable.
+    history: Vec<Stored>,
+    /// Notes of `prepare` are durable, as the drain makes them.
+    synced: bool,
+}
+
+impl Drained {
+    fn start(folder: &Path, keep: u32, synced: bool) -> Self {
+        let path = folder.join("out");
+        let config = config(&path, keep);
+        let forwarder = started(config.clone(), &[]);
+        let history = vec![Stored::default()];
+        let mut drained = Self { path, config, forwarder, now: Stored::default(), history, synced };
+        // The first note of all is about a file that was not there before.
+        let note = drained.forwarder.prepare().unwrap().unwrap();
+        drained.prepared(&note);
+        drained.history = vec![drained.now.clone()];
+        drained
+    }
+
+    fn prepared(&mut self, note: &[u8]) {
+        self.now.note = note.to_vec();
+        if self.synced {
+            self.history.clear();
+        }
+        self.history.push(self.now.clone());
+    }
+
+    /// One turn of the drain, up to where it is killed.
+    fn turn(&mut self, frames: usize, crash: Crash, lost: usize) {
+        let batch: Vec<Frame> = (self.now.cursor..self.now.cursor + frames).map(sample).collect();
+        let prepared = self.forwarder.prepare().unwrap();
+        if matches!(crash, Crash::BeforeNote) {
+            return self.crash(lost);
+        }
+        if let Some(note) = prepared {
+            self.prepared(&note);
+        }
+        let before = fs::metadata(&self.path).unwrap().len();
+        let note = self.forwarder.send(&batch).unwrap();
+        if let Crash::InBatch(part) = crash {
+            let written = (fs::metadata(&self.path).unwrap().len() - before) * part / 1000;
+            fs::File::options().write(true).open(&self.path).unwrap().set_len(before + written).unwrap();
+            return self.crash(lost);
+        }
+        if matches!(crash, Crash::BeforeCursor) {
+            return self.crash(lost);
+        }
+        self.now = Stored { cursor: self.now.cursor + frames, note };
+        self.history.push(self.now.clone());
+    }
+
+    /// Starts again with what was stored some notes ago.
+    fn crash(&mut self, lost: usize) {
+        let left = self.history.len().saturating_sub(lost).max(1);
+        self.history.truncate(left);
+        self.now = self.history[left - 1].clone();
+        self.forwarder = started(self.config.clone(), &self.now.note);
+    }
 }
 
 proptest! {
@@ -289,39 +362,31 @@ proptest! {
     #[test]
     fn each_line_stands_there_once_wherever_the_agent_is_killed(
         turns in prop::collection::vec(turn(), 1..40),
+        synced in any::<bool>(),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out");
-        let config = config(&path, MAX_KEEP);
-        let (mut cursor, mut note) = (0, Vec::new());
-        let mut forwarder = started(config.clone(), &note);
-        for (frames, crash) in turns {
-            let batch: Vec<Frame> = (cursor..cursor + frames).map(sample).collect();
-            let crashed = 'turn: {
-                let prepared = forwarder.prepare().unwrap();
-                if matches!(crash, Crash::BeforeNote) {
-                    break 'turn true;
-                }
-                note = prepared.unwrap_or(note);
-                let before = fs::metadata(&path).unwrap().len();
-                let accepted = forwarder.send(&batch).unwrap();
-                if let Crash::InBatch(part) = crash {
-                    let written = (fs::metadata(&path).unwrap().len() - before) * part / 1000;
-                    let file = fs::File::options().write(true).open(&path).unwrap();
-                    file.set_len(before + written).unwrap();
-                    break 'turn true;
-                }
-                if matches!(crash, Crash::BeforeCursor) {
-                    break 'turn true;
-                }
-                (cursor, note) = (cursor + frames, accepted);
-                false
-            };
-            if crashed {
-                forwarder = started(config.clone(), &note);
-            }
+        let mut drained = Drained::start(folder.path(), MAX_KEEP, synced);
+        for (frames, crash, lost) in turns {
+            drained.turn(frames, crash, lost);
         }
-        forwarder.resume(&note).unwrap();
-        prop_assert_eq!(numbers(&path), (0..cursor).collect::<Vec<_>>());
+        drained.crash(0);
+        prop_assert_eq!(numbers(&drained.path), (0..drained.now.cursor).collect::<Vec<_>>());
+    }
+
+    /// With few files old lines go; what stands there ends with the last one, and has no line twice.
+    #[test]
+    fn no_line_stands_there_twice_when_few_files_are_kept(
+        turns in prop::collection::vec(turn(), 1..40),
+        keep in 0..3_u32,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut drained = Drained::start(folder.path(), keep, true);
+        for (frames, crash, lost) in turns {
+            drained.turn(frames, crash, lost);
+        }
+        drained.crash(0);
+        let kept = numbers(&drained.path);
+        let cursor = drained.now.cursor;
+        prop_assert_eq!(&kept, &(cursor - kept.len()..cursor).collect::<Vec<_>>());
     }
 }

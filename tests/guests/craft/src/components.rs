@@ -66,6 +66,8 @@ impl Interfaces {
     fn read(folder: &Path) -> Self {
         let files = fs::read_dir(folder).expect("the interfaces are there");
         let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a folder can be read").path()).collect();
+        // A list of names stands beside the interfaces.
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "wit"));
         // The file that names the package must come first.
         paths.sort_by_key(|path| !path.ends_with("types.wit"));
         let mut text = String::new();
