@@ -384,7 +384,8 @@ mod tests {
     fn ask(reader: &Arc<Wide>, limit: Duration, series: Vec<u64>) -> Result<Vec<String>, String> {
         let deadline = Deadline::default();
         deadline.set(limit);
-        let mut context = SeriesContext::new(Some(reader.clone()), SeriesGrant::All, 1, deadline);
+        let mut context =
+            SeriesContext::new(Some(reader.clone()), SeriesGrant::All, 1, deadline, Arc::default());
         let rows = series::Host::labels(&mut context, series).map_err(|error| error.to_string())?;
         let value = |row: LabelRow| row.into_iter().map(|label| label.value).collect();
         rows.map(|rows| rows.into_iter().map(value).collect()).map_err(|error| format!("{error:?}"))
