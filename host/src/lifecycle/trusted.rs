@@ -310,7 +310,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let (told, refused) = std::sync::mpsc::channel();
+        let (told, refused) = crossbeam_channel::bounded(1);
         // On a thread of its own: a read that waits fails this test instead of holding it up for ever.
         std::thread::spawn(move || told.send(read(&path, 7)));
         let refused = refused.recv_timeout(std::time::Duration::from_secs(60)).unwrap();

@@ -5,19 +5,9 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::ledger::LEDGER;
 use picket_tests::{Node, findings, guest, until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-
-const LEDGER: &str = r#"
-[sources.numbers]
-kind = "file"
-include = ["{dir}/logs/*.log"]
-start = "beginning"
-
-[plugins.ledger]
-sources = ["numbers"]
-grants.state = "1MiB"
-"#;
 
 /// The archive's only segment.
 fn segment(node: &Node) -> PathBuf {
@@ -41,7 +31,7 @@ fn searches_that_hang_keep_nobody_from_status_reload_and_stop() {
     fs::remove_file(&pipe).unwrap();
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     std::thread::scope(|scope| {
-        let (answered, answers) = mpsc::channel();
+        let (answered, answers) = mpsc::sync_channel(3);
         for _ in 0..3 {
             let (answered, node) = (answered.clone(), &node);
             scope.spawn(move || answered.send(node.get("/api/v1/findings").unwrap()).unwrap());
