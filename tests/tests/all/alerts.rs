@@ -67,6 +67,8 @@ fn an_alert_on_a_metric_of_the_host_goes_pending_firing_resolved() {
     until("the host is measured", || (node.metric("picket_source_samples_total") > 0.0).then_some(()));
     let files = open_files();
     node.until_rows("the alert fires", 1, |row| row["state"] == "firing");
+    let fires = || api_alerts(&node).iter().any(|alert| state(alert) == "firing").then_some(());
+    until("the API shows it too", fires);
     for shown in [api_alerts(&node), cli_alerts(&node)] {
         assert_eq!(shown.len(), 1, "{shown:?}");
         assert_eq!((state(&shown[0]), &shown[0]["rule"]), ("firing", &Value::from("OpenFiles")));
@@ -128,7 +130,7 @@ fn alerts_of_a_plugin_that_is_removed_are_resolved() {
     node.configure("[sources.host]\nkind = \"host\"\n");
     assert_eq!(node.reload().status, 200);
     node.until_rows("nobody is left waiting for it", 1, |row| row["state"] == "resolved");
-    assert!(api_alerts(&node).is_empty());
+    until("the API shows none any more", || api_alerts(&node).is_empty().then_some(()));
     drop(files);
     assert!(node.stop().success());
 }
