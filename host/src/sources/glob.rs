@@ -107,7 +107,9 @@ impl Globs {
     pub fn walk(&self, links: Links, visit: &mut dyn Visit) {
         for steps in &self.include {
             let base = literal_start(steps);
-            if fs::metadata(&base).is_ok_and(|metadata| !metadata.is_dir()) {
+            // A file that is named itself is fine: `/a` and everything below it may both be wanted.
+            let is_wanted = self.include_paths.is_match(&base);
+            if !is_wanted && fs::metadata(&base).is_ok_and(|metadata| !metadata.is_dir()) {
                 visit.problem(&base, io::ErrorKind::NotADirectory.into());
             }
             Walk { globs: self, links, within: None, visit: &mut *visit }.walk(Path::new("/"), steps, 0);

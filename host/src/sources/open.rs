@@ -36,7 +36,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let kinds = [regular(&path).err(), Opened::open(&path).err()].map(|error| error.unwrap().kind());
             sender.send(kinds).unwrap();

@@ -126,6 +126,17 @@ grants = {{ state = "16MiB" }}
 [plugins.thresholds]
 grants = {{ series = true, state = "16MiB" }}
 
+# Besides the default pack, whose levels a machine in good health does not reach: one that every machine
+# passes, so that there is an alert to look at.
+[[plugins.thresholds.config.rules]]
+name = "MemoryInUse"
+interval = "2s"
+for = "4s"
+unit = "percent"
+warning = 1
+annotations = {{ summary = "{{{{value}}}} of the memory are in use." }}
+expr = {{ percent-used = {{ free = "node_memory_MemAvailable_bytes", total = "node_memory_MemTotal_bytes" }} }}
+
 [forwarders.results]
 kind = "file"
 path = {results}

@@ -14,8 +14,8 @@ const MIN_CPU: f64 = 0.01;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Which files: absolute paths with `*`, `?`, `[…]`, `{…}` and `**` (any folders). A pattern that
-    /// ends in `/**` means all files below a folder. Symbolic links are not followed.
+    /// Which files: absolute paths with `*`, `?`, `[…]`, `{…}` and `**` (any folders). A folder, with or
+    /// without `/**` behind it, means all files below it. Symbolic links are not followed.
     pub include: Vec<String>,
     /// Which of them not. A pattern without a slash is compared with file names only.
     #[serde(default)]
@@ -74,13 +74,23 @@ impl Config {
             return Err(ConfigError::Rescan { found: self.rescan });
         }
         Ok(Checked {
-            globs: Globs::new(&self.include, &self.exclude)?,
+            globs: Globs::new(&with_folders(&self.include), &self.exclude)?,
             rescan: self.rescan.0,
             settle: self.settle.0,
             max_file_bytes: self.max_file_bytes.0,
             cpu: self.cpu,
         })
     }
+}
+
+/// A pattern whose last name has no wildcard may name a folder: then everything below it is meant too.
+fn with_folders(include: &[String]) -> Vec<String> {
+    let is_literal = |pattern: &&String| {
+        let last = pattern.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        !last.contains(['*', '?', '[', '{', '\\'])
+    };
+    let below = include.iter().filter(is_literal).map(|path| format!("{}/**", path.trim_end_matches('/')));
+    include.iter().cloned().chain(below).collect()
 }
 
 /// A setting of a `directory` source cannot be used.
@@ -122,6 +132,14 @@ pub struct Checked {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn a_folder_means_everything_below_it() {
+        let checked = Config::new(vec!["/srv/uploads".into(), "/srv/*.zip".into()]).check().unwrap();
+        let matches = |path: &str| checked.globs.matches(std::path::Path::new(path));
+        assert!(matches("/srv/uploads/a/b.txt") && matches("/srv/uploads") && matches("/srv/x.zip"));
+        assert!(!matches("/srv/x.zip/y") && !matches("/srv/uploads2"));
+    }
 
     #[test]
     fn settings_have_defaults_and_mistakes_are_named() {
