@@ -48,7 +48,7 @@ impl Trusted {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// It cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", cause(.source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -112,6 +112,16 @@ pub enum TrustError {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// The operating system's words, and what to do where that is plain.
+fn cause(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file: put it there, or name another one with `component` or `assets`".to_owned()
+        }
+        _ => source.to_string(),
+    }
 }
 
 /// Reads a file of at most `limit` bytes, if it is trusted.
