@@ -210,15 +210,33 @@ fn open_with_room(dir: &Path, cache_bytes: u64, ballast: &Ballast) -> Result<Dat
     }
 }
 
+/// How long a database that this process has just closed may go on holding its lock: sled's own threads end
+/// a little later than the last handle. Another process cannot hold it, since the state's folder has a lock of
+/// its own.
+const CLOSING: Duration = Duration::from_secs(30);
+
+/// sled tells it in words only.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
+}
+
 fn open_database(dir: &Path, cache_bytes: u64) -> Result<Database, StateError> {
     let folder = dir.join("db");
     remove_unfinished(&folder)?;
     let config =
         sled::Config::new().path(&folder).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
-    // sled panics on some kinds of damage.
-    let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-        .map_err(|_| StateError::Damaged { what: format!("the database in {}", folder.display()) })?
-        .map_err(|error| explain(dir, error))?;
+    let until = Instant::now() + CLOSING;
+    let db = loop {
+        // sled panics on some kinds of damage.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| StateError::Damaged { what: format!("the database in {}", folder.display()) })?;
+        match opened {
+            Err(error) if is_locked(&error) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => break opened.map_err(|error| explain(dir, error))?,
+        }
+    };
     let path = folder.join("db");
     let file = File::open(&path).map_err(StateError::io("open the database file", &path))?;
     // sled does not sync its configuration and the folders that it makes.

@@ -36,6 +36,10 @@ struct Metrics {
     unparsed: Counter,
 }
 
+/// What one response counts for at the most, 16 TiB: a line may claim any size, and one that lies must not
+/// drown the others.
+const MAX_RESPONSE_BYTES: u64 = 1 << 44;
+
 impl Tally {
     pub(crate) fn new(label: StatusLabel, bounds: Vec<f64>) -> Self {
         Self {
@@ -58,7 +62,7 @@ impl Tally {
         if self.counts[index] == 1 {
             self.touched.push(index);
         }
-        self.bytes += request.bytes;
+        self.bytes = self.bytes.saturating_add(request.bytes.min(MAX_RESPONSE_BYTES));
     }
 
     /// Counts a line that is none.

@@ -148,3 +148,15 @@ fn a_wrong_configuration_names_its_key() {
     check(r#"{"json": {"duration": {"t": "weeks"}}}"#, "json.duration.t");
     check(r#"{"format": "xml"}"#, "format");
 }
+
+#[test]
+fn a_line_that_claims_to_have_sent_everything_does_not_drown_the_others() {
+    let (_host, mut plugin) = start("{}");
+    let honest = line(0, "192.0.2.1", 200, "/");
+    let absurd =
+        r#"192.0.2.1 - - [20/Nov/2026:16:48:00 +0000] "GET / HTTP/1.1" 200 18446744073709551615 "-" "-""#;
+    let output = plugin.analyze(testing::batch(&[absurd, absurd, &honest])).unwrap();
+    assert_eq!(output.counter("unparsed_lines_total", &[]), 0.0);
+    let counted = output.counter("response_bytes_total", &[]);
+    assert!(counted >= 2.0 * (1u64 << 44) as f64 && counted < 3.0 * (1u64 << 44) as f64, "{counted}");
+}

@@ -111,6 +111,30 @@ fn a_flood_of_log_lines_is_cut_and_counted() {
     assert!(node.stop().success());
 }
 
+/// What the agent cannot give says nothing about the record that was in hand.
+#[test]
+fn a_lack_of_memory_for_all_plugins_together_blames_no_record() {
+    let config = |memory: &str| format!("{TWO}\n[agent]\nmemory = \"{memory}\"\n");
+    let node = Node::builder().install(&guest("moody"), "moody").install(&guest("ledger_one"), "good");
+    let mut node = node.config(&config("12MiB")).start();
+    node.append("logs/a.log", b"line 1\n!memory\nline 3\n");
+    until("the budget is met several times", || {
+        (node.metric("picket_plugin_failures_total{plugin=\"moody\",reason=\"budget\"}") >= 3.0).then_some(())
+    });
+    node.until_rows("the other plugin goes on", 1, |row| row["plugin"] == "good" && row["kind"] == "finding");
+    assert!(of_kind(&node.rows(), "evidence").is_empty(), "no record is at fault");
+    assert!(node.stop().success());
+
+    node.configure(&config("512MiB"));
+    node.start();
+    let evidence =
+        node.until_rows("with memory, the bad record is found", 1, |row| row["kind"] == "evidence");
+    assert_eq!((evidence.len(), &evidence[0]["record"]), (1, &"!memory".into()));
+    node.until_rows("the others are processed", 2, |row| row["rule"] == "seen");
+    assert_eq!(findings(&node.rows(), "seen").len(), 2, "each once");
+    assert!(node.stop().success());
+}
+
 /// A plugin that cannot even start, beside one that is good: told with its reason, and nothing else harmed.
 fn never_starts(name: &str, config: &str, says: &[&str]) {
     let mut node = Node::builder().install(&guest("ledger_one"), "good").config(TWO).start();
