@@ -278,12 +278,12 @@ impl PluginMeter {
         let before = at.map_or_else(Used::default, |at| self.used.remove(at).1);
         if before != now {
             let own = &[self.plugin.as_str()];
-            self.all.log_lines.with_label_values(own).inc_by(now.log_lines - before.log_lines);
-            self.all.cut.with_label_values(own).inc_by(now.values_cut - before.values_cut);
-            self.met_often(keys::LOG_RATE, now.log_dropped - before.log_dropped);
-            self.met_often(keys::STATE_WRITES, now.state_writes_refused - before.state_writes_refused);
-            self.met_often(keys::STATE_QUOTA, now.state_quota_refused - before.state_quota_refused);
-            self.met_often(keys::SERIES_SAMPLES, now.series_refused - before.series_refused);
+            self.all.log_lines.with_label_values(own).inc_by(grown(before.log_lines, now.log_lines));
+            self.all.cut.with_label_values(own).inc_by(grown(before.values_cut, now.values_cut));
+            self.met_often(keys::LOG_RATE, grown(before.log_dropped, now.log_dropped));
+            self.met_often(keys::STATE_WRITES, grown(before.state_writes_refused, now.state_writes_refused));
+            self.met_often(keys::STATE_QUOTA, grown(before.state_quota_refused, now.state_quota_refused));
+            self.met_often(keys::SERIES_SAMPLES, grown(before.series_refused, now.series_refused));
         }
         self.used.push((*generation, now));
         // The one that serves and the one that may come back.
@@ -337,6 +337,12 @@ impl PluginMeter {
     }
 }
 
+/// By how much a count has grown. One that is lower than before has begun anew: the same generation was made
+/// a second time.
+fn grown(before: u64, now: u64) -> u64 {
+    now.checked_sub(before).unwrap_or(now)
+}
+
 impl Drop for PluginMeter {
     fn drop(&mut self) {
         if let Some(former) = self.serving.take() {
@@ -349,6 +355,17 @@ impl Drop for PluginMeter {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn a_generation_that_is_made_again_counts_from_the_start() {
+        let metrics = WorkerMetrics::new(&Registry::new()).unwrap();
+        let mut meter = metrics.plugin("p");
+        let generation = Digest::of(b"generation");
+        for log_lines in [5, 7, 2] {
+            meter.generation_used(&generation, Used { log_lines, ..Used::default() });
+        }
+        assert_eq!(meter.all.log_lines.with_label_values(&["p"]).get(), 9);
+    }
 
     #[test]
     fn a_plugins_metric_cannot_have_a_name_of_the_agents_own() {
