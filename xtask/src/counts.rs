@@ -28,7 +28,7 @@ pub(crate) const COUNTS: &[Count] = &[
         variable: "PICKET_FUZZ_RUNS",
         meaning: "mutated inputs for each parser",
         reduced: 2_000,
-        full: 200_000,
+        full: 20_000,
     },
 ];
 
