@@ -24,7 +24,7 @@ pub(super) fn literals<'s>(setting: &'s Setting, log: &'s Log) -> Reader<'s> {
         home.install("match", &std::fs::read(setting.plugins.join("bench-guest.wasm"))?)?;
         let sections = format!(
             "{}[plugins.match]\nsources = [\"log\"]\nconfig = {{ mode = \"match\", literals = {LITERALS:?} }}\n\
-             limits = {{ findings = 100000, output = \"64MiB\" }}\n",
+             limits = {{ findings = 8000, output = \"4MiB\" }}\n",
             source(log)
         );
         let mut agent = home.start(setting, &sections)?;
