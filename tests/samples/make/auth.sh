@@ -25,21 +25,22 @@ CONF
 /usr/sbin/sshd -o Port=2222 -o LogLevel=VERBOSE -o PidFile=/run/sshd2.pid -E /samples/result/sshd.log
 
 cd /srv
-mkdir -p /root/.ssh /home/alice/.ssh
-ssh-keygen -q -t ed25519 -N '' -C alice@laptop -f /root/.ssh/alice
-ssh-keygen -q -t rsa -b 2048 -N '' -C stranger@nowhere -f /root/.ssh/stranger
-cp /root/.ssh/alice.pub /home/alice/.ssh/authorized_keys
+keys=$PWD/keys
+mkdir -p -m 700 "$keys" /home/alice/.ssh
+ssh-keygen -q -t ed25519 -N '' -C alice@laptop -f "$keys/alice"
+ssh-keygen -q -t rsa -b 2048 -N '' -C stranger@nowhere -f "$keys/stranger"
+cp "$keys/alice.pub" /home/alice/.ssh/authorized_keys
 chown -R alice: /home/alice/.ssh && chmod 700 /home/alice/.ssh && chmod 600 /home/alice/.ssh/authorized_keys
-printf '#!/bin/sh\nprintf "%%s\\n" "$PASSWORD"\n' > /root/askpass && chmod 755 /root/askpass
+printf '#!/bin/sh\nprintf "%%s\\n" "$PASSWORD"\n' > "$keys/askpass" && chmod 755 "$keys/askpass"
 
 common=(-q -o BatchMode=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=10)
 login_by() { # FROM PORT USER PASSWORD [METHOD [PROMPTS [SERVER]]]
-  PASSWORD=$4 SSH_ASKPASS=/root/askpass SSH_ASKPASS_REQUIRE=force ssh "${common[@]}" -b "$1" -p "$2" \
+  PASSWORD=$4 SSH_ASKPASS="$keys/askpass" SSH_ASKPASS_REQUIRE=force ssh "${common[@]}" -b "$1" -p "$2" \
     -o PubkeyAuthentication=no -o PreferredAuthentications="${5:-password}" -o NumberOfPasswordPrompts="${6:-1}" \
     "$3@${7:-127.0.0.1}" true < /dev/null > /dev/null 2>&1 || true
 }
 by_key() { # FROM PORT USER KEY
-  ssh "${common[@]}" -b "$1" -p "$2" -o PreferredAuthentications=publickey -o IdentitiesOnly=yes -i "/root/.ssh/$4" "$3@127.0.0.1" true < /dev/null > /dev/null 2>&1 || true
+  ssh "${common[@]}" -b "$1" -p "$2" -o PreferredAuthentications=publickey -o IdentitiesOnly=yes -i "$keys/$4" "$3@127.0.0.1" true < /dev/null > /dev/null 2>&1 || true
 }
 raw() { # raw PORT TEXT: what is no SSH
   { printf "$2" >&3; timeout 1 cat <&3 > /dev/null || true; } 3<> "/dev/tcp/127.0.0.1/$1"
