@@ -53,7 +53,7 @@ const ABOUT: &[(&str, &str)] = &[
          by the agent; matched and written out by the others.",
     ),
     ("swap", "From the end of the coalescing window to the first record by the new generation."),
-    ("idle", "The agent with ten plugins loaded and nothing to do."),
+    ("idle", "The agent with five and with ten plugins loaded and nothing to do."),
 ];
 
 /// The whole page.
