@@ -69,28 +69,30 @@ impl Program<'_> {
     fn command(&self, program: &str) -> Result<Command> {
         let mut command = Command::new(self.path(program));
         if self.root != Path::new("/") {
-            command.env("LD_LIBRARY_PATH", self.libraries()?);
+            command.env("LD_LIBRARY_PATH", std::env::join_paths(self.libraries()?)?);
         }
         Ok(command)
     }
 
-    /// The folder of libraries, whose name holds the machine's architecture.
-    fn libraries(&self) -> Result<PathBuf> {
-        let folder = self.path("usr/lib");
-        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
-            let path = entry?.path();
-            if path.to_string_lossy().ends_with("-linux-gnu") {
-                return Ok(path);
+    /// The folders of libraries: `lib` and `usr/lib`, and those in them, which are named after the machine's
+    /// architecture or, with libraries that only one program has, after the program.
+    fn libraries(&self) -> Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for parent in ["lib", "usr/lib"].map(|folder| self.path(folder)).into_iter().filter(|path| path.is_dir()) {
+            for entry in fs::read_dir(&parent).with_context(|| format!("cannot read {}", parent.display()))? {
+                folders.push(entry?.path());
             }
+            folders.push(parent);
         }
-        Ok(folder)
+        folders.retain(|path| path.is_dir());
+        Ok(folders)
     }
 
     /// The folder with this name below `usr/lib`: where a daemon's modules are.
     fn modules(&self, name: &str) -> Result<PathBuf> {
-        let candidates = [self.path("usr/lib").join(name), self.libraries()?.join(name)];
-        let found = candidates.iter().find(|folder| folder.is_dir());
-        found.cloned().with_context(|| format!("{} has no folder {name}", self.root.display()))
+        let mut candidates = self.libraries()?.into_iter().map(|folder| folder.join(name));
+        let found = candidates.find(|folder| folder.is_dir());
+        found.with_context(|| format!("{} has no folder {name}", self.root.display()))
     }
 
     /// Runs a daemon until `output` has every marked line.

@@ -18,6 +18,7 @@
 
 mod disk;
 mod rng;
+mod shown;
 
 use std::collections::HashSet;
 use std::io;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::{File, FileSystem};
 use disk::{Disk, EntryChange};
 pub use rng::Rng;
+pub use shown::shown;
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

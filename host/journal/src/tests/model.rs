@@ -129,4 +129,5 @@ fn no_history_loses_repeats_or_reorders_a_durable_record() {
     for seed in 0..seeds {
         history(seed);
     }
+    crate::sim::shown("the journal's model: power cuts, failed syncs, full disks", seeds as usize);
 }
