@@ -21,7 +21,11 @@ impl Worker {
             let checkpoint = self.checkpoint(&block);
             self.results.write(checkpoint);
         }
-        if self.commit().is_err() {
+        // In hand while it commits: checkpoints that lie behind what is left of it have to wait.
+        self.round = Some(round);
+        let committed = self.commit().is_ok();
+        let Some(mut round) = self.round.take() else { return };
+        if !committed {
             round.put_back(finished);
             round.restart(|work| selected(&work.block, &work.selection));
         }
@@ -38,11 +42,11 @@ impl Worker {
     }
 
     /// Commits everything in `results`, with the checkpoints that waited for company. After a failure
-    /// nothing of it has happened, and the instance that made it is gone.
+    /// nothing of it has happened, and the instance that made it is gone. What of a round is not done yet has to
+    /// be in `round`: a checkpoint must not pass it over.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         self.snapshot_if_due();
         self.count_used();
-        // One behind work that is still in hand would pass that work over.
         let in_hand = |stream: &Digest| {
             let mut deliveries = self.round.iter().flat_map(|round| round.deliveries());
             deliveries.any(|delivery| delivery.block.stream.id == *stream)
