@@ -59,6 +59,8 @@ pub struct Instance {
     limits: Limits,
     /// Bytes of memory when it was last looked at.
     memory: u64,
+    /// Of all calls that succeeded.
+    cpu: Duration,
 }
 
 /// The store and the functions of its exports.
@@ -109,7 +111,7 @@ impl Instance {
         })?;
         let memory = store.data().limiter.memory();
         let live = Some(Live { store, functions });
-        Ok(Self { live, engine, linked: linked.clone(), limits: limits.clone(), memory })
+        Ok(Self { live, engine, linked: linked.clone(), limits: limits.clone(), memory, cpu: Duration::ZERO })
     }
 
     /// Configures the plugin: the first call into an instance. `json` is a JSON object.
@@ -207,6 +209,11 @@ impl Instance {
         self.memory
     }
 
+    /// CPU time of all calls that succeeded, as [`Output::cpu`] counts it.
+    pub fn cpu(&self) -> Duration {
+        self.cpu
+    }
+
     /// Whether no call has failed yet.
     pub fn is_live(&self) -> bool {
         self.live.is_some()
@@ -259,6 +266,7 @@ impl Instance {
         let checked = result.and_then(|(value, cpu)| {
             let mut checker = Checker::new(&self.limits, &self.linked.sets, &self.linked.counters, records);
             let value = check(&mut checker, value)?;
+            self.cpu += cpu;
             Ok(Output { value, writes: live.store.data_mut().state.take_writes(), cpu })
         });
         checked.map_err(|error| self.discard(error))

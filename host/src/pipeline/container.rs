@@ -26,7 +26,8 @@ pub const MAX_DEPTH: u32 = 8;
 pub const MAX_RATIO: u64 = 250;
 /// Up to so many bytes any ratio is fine.
 const RATIO_FREE: u64 = 16 << 20;
-/// How long opening one container may take: a plugin that gives a byte at a time keeps no thread for hours.
+/// How long opening a container and all that lie in it may take: neither a plugin that gives a byte at a time
+/// nor a file with ten thousand slow ones in it keeps a thread for hours.
 pub const MAX_TIME: Duration = Duration::from_secs(60);
 
 /// A bound that a container met.
@@ -65,7 +66,7 @@ impl fmt::Display for Bound {
             Self::PathBytes => write!(f, "its members' paths have more than {MAX_PATH_BYTES} bytes"),
             Self::Depth => write!(f, "it lies in {MAX_DEPTH} containers already"),
             Self::Ratio => write!(f, "its members are more than {MAX_RATIO} times as large as the file"),
-            Self::Time => write!(f, "opening it takes longer than {MAX_TIME:?}"),
+            Self::Time => write!(f, "opening it and what lies in it takes longer than {MAX_TIME:?}"),
         }
     }
 }
@@ -79,6 +80,8 @@ pub struct Container {
     members: AtomicU64,
     paths: AtomicU64,
     bytes: AtomicU64,
+    /// Nanoseconds that opening it has taken.
+    time: AtomicU64,
     failed: AtomicBool,
     ticket: Mutex<Option<ScanTicket>>,
 }
@@ -89,6 +92,7 @@ pub(super) struct Taken {
     members: u64,
     paths: u64,
     bytes: u64,
+    time: u64,
 }
 
 /// Where a member comes from, and where it lies.
@@ -110,6 +114,7 @@ impl Container {
             members: AtomicU64::new(0),
             paths: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            time: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             ticket: Mutex::new(Some(ticket)),
         }
@@ -145,11 +150,24 @@ impl Container {
         Ok(())
     }
 
+    /// Whether there is time for an attempt to go on that has taken so long.
+    pub(super) fn time(&self, attempt: Duration) -> Result<(), Bound> {
+        let before = Duration::from_nanos(self.time.load(Ordering::Relaxed));
+        if before + attempt < MAX_TIME { Ok(()) } else { Err(Bound::Time) }
+    }
+
+    /// An attempt has ended after so long.
+    pub(super) fn took(&self, attempt: Duration, taken: &mut Taken) {
+        taken.time = u64::try_from(attempt.as_nanos()).unwrap_or(u64::MAX);
+        self.time.fetch_add(taken.time, Ordering::Relaxed);
+    }
+
     /// Forgets what one attempt took: it is made once more from its beginning.
     pub(super) fn give_back(&self, taken: &Taken) {
         self.members.fetch_sub(taken.members, Ordering::Relaxed);
         self.paths.fetch_sub(taken.paths, Ordering::Relaxed);
         self.bytes.fetch_sub(taken.bytes, Ordering::Relaxed);
+        self.time.fetch_sub(taken.time, Ordering::Relaxed);
     }
 }
 
@@ -199,6 +217,19 @@ mod tests {
             large.member(0, &mut Taken::default()).unwrap();
         }
         assert_eq!(large.member(0, &mut Taken::default()), Err(Bound::Members));
+    }
+
+    #[test]
+    fn the_time_of_all_that_lies_in_a_file_counts_together() {
+        let (container, _done) = container(1);
+        let (most, rest) = (MAX_TIME - Duration::from_secs(1), Duration::from_millis(999));
+        let mut taken = Taken::default();
+        container.time(most).unwrap();
+        container.took(most, &mut taken);
+        container.time(rest).unwrap();
+        assert_eq!(container.time(Duration::from_secs(1)), Err(Bound::Time));
+        container.give_back(&taken);
+        container.time(most).unwrap();
     }
 
     #[test]

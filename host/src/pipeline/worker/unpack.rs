@@ -7,13 +7,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use picket_sandbox::{CallError, Unpacking};
+use picket_sandbox::{CallError, Instance, Unpacking};
 
 use super::{Place, Worker};
 use crate::model::{EventId, Frame, VerdictKind, now_nanos};
-use crate::pipeline::container::{Bound, Container, MAX_DEPTH, MAX_MEMBER_BYTES, MAX_TIME, Spooled, Taken};
+use crate::pipeline::container::{Bound, Container, MAX_DEPTH, MAX_MEMBER_BYTES, Spooled, Taken};
 use crate::pipeline::object::FileObject;
 use crate::pipeline::spool::{Spool, SpoolError, SpoolFile};
 use crate::pipeline::work::{Member, ScanTarget, ScanTicket, UnpackJob};
@@ -40,8 +40,10 @@ struct Pulled {
 
 /// Why an attempt ended early.
 enum Broken {
-    /// The plugin failed, or says that something is wrong with the container.
+    /// The plugin failed.
     Call(CallError),
+    /// The plugin says that something is wrong with the container: an answer like any other.
+    Container(String),
     /// The agent could not serve the plugin.
     Stalled(String),
     /// The file changed while it was read.
@@ -77,6 +79,7 @@ impl From<CallError> for End {
         Self::Broken(match error {
             // The memory of all plugins together says nothing about this one.
             CallError::Budget { .. } => Broken::Stalled(error.to_string()),
+            CallError::Guest(_) => Broken::Container(error.to_string()),
             _ => Broken::Call(error),
         })
     }
@@ -118,11 +121,16 @@ impl Worker {
             }
             Some(Broken::Interrupted | Broken::Changed) => return container.fail(),
             Some(Broken::Call(error)) => self.discard(error),
+            // The instance that said so is gone, as after any error of a call; that is no failure.
+            Some(Broken::Container(_)) => self.instance = None,
             None => self.proven(),
         }
         if !pulled.opened && pulled.broken.is_none() {
-            self.is_no_container(&container);
-            nested.into_iter().for_each(ScanTicket::finish);
+            match nested {
+                // Of the file on disk that it lies in, the other members are still to be judged.
+                Some(ticket) => ticket.finish(),
+                None => self.is_no_container(&container),
+            }
             return;
         }
         self.take_pulled(&target, &pulled);
@@ -157,15 +165,27 @@ impl Worker {
         };
         let mut pulled = Pulled::default();
         let object = Arc::new(FileObject::new(target.clone()));
+        // What an earlier call met is not this one's.
+        drop(self.surroundings.state.take_failure());
+        let before = self.instance.as_ref().map_or(Duration::ZERO, Instance::cpu);
         match self.open(object.clone(), target.depth(), &attempt, &mut pulled) {
             Ok(()) => {}
             Err(End::Bound(bound)) => pulled.bound = Some(bound),
             Err(End::Broken(broken)) => pulled.broken = Some(broken),
         }
+        if let (Some(Broken::Call(_)), Some(reason)) =
+            (&pulled.broken, self.surroundings.state.take_failure())
+        {
+            pulled.broken = Some(Broken::Stalled(format!("the state cannot be read: {reason}")));
+        }
         if object.changed() || !object.still_same() {
             pulled.broken = Some(Broken::Changed);
         }
+        container.took(attempt.started.elapsed(), &mut pulled.taken);
         self.meter.called(attempt.started.elapsed(), 0);
+        if let Some(instance) = &self.instance {
+            self.meter.used(instance.cpu().saturating_sub(before), instance.memory_bytes());
+        }
         self.touched = true;
         pulled
     }
@@ -201,8 +221,10 @@ impl Worker {
         let bounds: Vec<Bound> = too_large.into_iter().chain(pulled.bound).collect();
         bounds.iter().for_each(|bound| self.meter.container_bound(bound.word()));
         let mut reasons: Vec<String> = bounds.iter().map(Bound::to_string).collect();
-        if let Some(Broken::Call(error)) = &pulled.broken {
-            reasons.push(error.to_string());
+        match &pulled.broken {
+            Some(Broken::Call(error)) => reasons.push(error.to_string()),
+            Some(Broken::Container(words)) => reasons.push(words.clone()),
+            _ => {}
         }
         let members = pulled.members.len();
         let (kind, reason) = match reasons.is_empty() {
@@ -222,13 +244,10 @@ impl Worker {
         self.results.push(Frame::Verdict(verdict));
     }
 
-    /// A container that broke the plugin is evidence. That the plugin finds something wrong with the
-    /// container is none: people cut archives off all the time.
+    /// A container that broke the plugin is evidence. One with which the plugin finds something wrong is
+    /// none: people cut archives off all the time.
     fn evidence_of(&mut self, target: &ScanTarget, pulled: &Pulled) -> Option<(Place, String)> {
         let Some(Broken::Call(error)) = &pulled.broken else { return None };
-        if matches!(error, CallError::Guest(_)) {
-            return None;
-        }
         let reason = error.to_string();
         self.push_file_evidence(target, &reason);
         let (source, stream) = (target.source.clone(), target.path.to_string_lossy().into_owned());
@@ -279,8 +298,7 @@ impl Attempt<'_> {
     fn go_on(&self) -> Result<(), End> {
         match (self.interrupted)() {
             true => Err(End::Broken(Broken::Interrupted)),
-            false if self.started.elapsed() >= MAX_TIME => Err(Bound::Time.into()),
-            false => Ok(()),
+            false => Ok(self.container.time(self.started.elapsed())?),
         }
     }
 }
