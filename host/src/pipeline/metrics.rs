@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prometheus::core::Collector as _;
 use prometheus::{
     Counter, CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
@@ -205,9 +206,28 @@ impl WorkerMetrics {
         for vec in [&self.memory, &self.circuit] {
             let _ = vec.remove_label_values(&[plugin]);
         }
+        for (vec, label) in [(&self.failures, "reason"), (&self.container_bounds, "bound")] {
+            for value in values(vec, plugin, label) {
+                let _ = vec.remove_label_values(&[plugin, &value]);
+            }
+        }
         let _ = self.seconds.remove_label_values(&[plugin]);
         let _ = self.cpu.remove_label_values(&[plugin]);
     }
+}
+
+/// The values that a label has in a plugin's counters.
+fn values(vec: &IntCounterVec, plugin: &str, label: &str) -> Vec<String> {
+    let families = vec.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let value_of = |metric: &prometheus::proto::Metric, name: &str| {
+        let labels = metric.get_label();
+        labels.iter().find(|label| label.name() == name).map(|label| label.value().to_owned())
+    };
+    metrics
+        .filter(|metric| value_of(metric, "plugin").as_deref() == Some(plugin))
+        .filter_map(|metric| value_of(metric, label))
+        .collect()
 }
 
 /// A plugin reports metrics behind the same prefix: names of the agent's own are kept from it by a list.
@@ -352,28 +372,5 @@ impl Drop for PluginMeter {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn a_generation_that_is_made_again_counts_from_the_start() {
-        let metrics = WorkerMetrics::new(&Registry::new()).unwrap();
-        let mut meter = metrics.plugin("p");
-        let generation = Digest::of(b"generation");
-        for log_lines in [5, 7, 2] {
-            meter.generation_used(&generation, Used { log_lines, ..Used::default() });
-        }
-        assert_eq!(meter.all.log_lines.with_label_values(&["p"]).get(), 9);
-    }
-
-    #[test]
-    fn a_plugins_metric_cannot_have_a_name_of_the_agents_own() {
-        // Each name is looked up at its registration.
-        WorkerMetrics::new(&Registry::new()).unwrap();
-        check_reserved("picket_plugin_reported").unwrap();
-        let error = check_reserved("picket_plugin_new_total").unwrap_err().to_string();
-        assert!(error.contains("picket_plugin_new_total"), "{error}");
-        assert!(check_reserved("calls_total").is_err());
-    }
-}
+#[path = "metrics_tests.rs"]
+mod tests;
