@@ -78,7 +78,9 @@ impl Program<'_> {
     /// architecture or, with libraries that only one program has, after the program.
     fn libraries(&self) -> Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
-        for parent in ["lib", "usr/lib"].map(|folder| self.path(folder)).into_iter().filter(|path| path.is_dir()) {
+        for parent in
+            ["lib", "usr/lib"].map(|folder| self.path(folder)).into_iter().filter(|path| path.is_dir())
+        {
             for entry in fs::read_dir(&parent).with_context(|| format!("cannot read {}", parent.display()))? {
                 folders.push(entry?.path());
             }

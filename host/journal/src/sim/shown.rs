@@ -13,5 +13,6 @@ use std::io::Write as _;
 pub fn shown(name: &str, seeds: usize) {
     let Some(path) = std::env::var_os("PICKET_SOAK_RESULTS") else { return };
     let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the soak results open");
-    writeln!(file, r#"{{"name":"{name}","figures":{{"seeds":"{seeds}"}}}}"#).expect("the soak row is written");
+    writeln!(file, r#"{{"name":"{name}","figures":{{"seeds":"{seeds}"}}}}"#)
+        .expect("the soak row is written");
 }

@@ -14,6 +14,8 @@ use picket_sandbox::{BatchRef, CallError, LabelRef};
 const ROUND_BYTES: usize = 1 << 20;
 /// And up to this number, so that a failed commit repeats little.
 const ROUND_DELIVERIES: usize = 16;
+/// Streams of which it is remembered how much was passed over: more than a node writes to in an hour.
+const PASSED_OVER_STREAMS: usize = 10_000;
 
 impl Worker {
     /// Starts a round with a delivery and what waits behind it, so that many small ones share a commit.
@@ -46,7 +48,7 @@ impl Worker {
         let wanted = delivery.selection.len(&delivery.block);
         let passed = (delivery.block.records.len() - wanted) as u64 + delivery.passed_over;
         self.meter.passed_over(passed);
-        *self.passed_over.entry(stream).or_default() += passed;
+        self.pass_over(stream, passed);
         // Before its first call has worked, the generation may give way to one that wants it.
         if wanted == 0 && self.previous.is_none() {
             self.lone_since.get_or_insert_with(std::time::Instant::now);
@@ -54,6 +56,16 @@ impl Worker {
             return None;
         }
         Some(delivery)
+    }
+
+    /// Remembers for the stream's next batch how many records came before it. It is a statistic: of a stream
+    /// in which nothing is ever wanted it may be lost.
+    fn pass_over(&mut self, stream: Digest, records: u64) {
+        if self.passed_over.len() >= PASSED_OVER_STREAMS && !self.passed_over.contains_key(&stream) {
+            // Ordered by digest: whichever comes first is any of them.
+            self.passed_over.pop_first();
+        }
+        *self.passed_over.entry(stream).or_default() += records;
     }
 
     /// The next call of the round in hand, or its commit.
