@@ -3,21 +3,21 @@
 //! What may be a mistake or may be as it should (a log folder that does not exist yet) is a note: it is
 //! told, and is no failure.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use picket_journal::{JournalError, RealFs};
 use prometheus::Registry;
-use rustix::fs::Access;
 
 use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
+use super::disk::{self, Refused};
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
+use crate::forwarders;
 use crate::lifecycle::trusted::{self, TrustError};
 use crate::lifecycle::{Rejection, StageError, StoreError};
-use crate::state::{State, StateError};
+use crate::state::{Room, State, StateError};
 
 /// What a look at the machine came to.
 #[derive(Debug, Default)]
@@ -28,12 +28,13 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
-/// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder
-/// and the sources.
+/// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder,
+/// the sources and the forwarders.
 pub fn check(checked: &Checked) -> Found {
     let mut found = Found { problems: data_folder(checked), notes: Vec::new() };
     sources(checked, &mut found);
     let problems = &mut found.problems;
+    problems.extend(forwarders(checked));
     match plugins(checked) {
         Ok(found) => problems.extend(found),
         Err(error) => {
@@ -62,12 +63,36 @@ fn sources(checked: &Checked, found: &mut Found) {
     }
 }
 
-/// A folder that cannot be made or written to, that is not the agent's alone, that another agent holds, or that a newer one has written. An
-/// agent that runs with this very configuration holds it too: that is fine.
+/// Forwarders whose file cannot be written.
+fn forwarders(checked: &Checked) -> Vec<Problem> {
+    let problem = |(name, forwarder): (&String, &forwarders::Config)| {
+        let path = forwarder.path();
+        let refused = disk::takes(path.parent()?).err()?;
+        // A file that is there needs no right to its folder, but room like all others.
+        let opens = || std::fs::OpenOptions::new().append(true).open(path).is_ok();
+        if !refused.is_full() && opens() {
+            return None;
+        }
+        let Refused { path: folder, error } = refused;
+        let (path, folder) = (path.display(), folder.display());
+        let message = format!("forwarder `{name}` cannot write {path}: {folder}: {error}");
+        let problem = checked.problem_at(&format!("forwarders.{name}.path"), Code::Forwarder, message);
+        Some(match forwarders::remedy(&error) {
+            Some(remedy) => problem.help(remedy),
+            None => problem,
+        })
+    };
+    checked.forwarders.iter().filter_map(problem).collect()
+}
+
+/// A folder that cannot be made or written to, that is not the agent's alone, whose disk is full, that another
+/// agent holds, or that a newer one has written. An agent that runs with this very configuration holds it too:
+/// that is fine.
 fn data_folder(checked: &Checked) -> Vec<Problem> {
     let problem = |message: String| checked.problem_at("data_dir", Code::Data, message);
-    if let Err((folder, error)) = writable(&checked.data_dir) {
-        let (data_dir, folder) = (checked.data_dir.display(), folder.display());
+    let tried = disk::takes(&checked.data_dir);
+    if let Some(Refused { path, error }) = tried.as_ref().err().filter(|refused| !refused.is_full()) {
+        let (data_dir, folder) = (checked.data_dir.display(), path.display());
         let message = format!("the data folder {data_dir} cannot be used: {folder}: {error}");
         let help = "give the agent's user a folder that it may write to, or name another one in `data_dir`";
         return vec![problem(message).help(help)];
@@ -77,6 +102,9 @@ fn data_folder(checked: &Checked) -> Vec<Problem> {
     {
         return vec![problem(error.to_string())];
     }
+    if let Some(full) = full(checked, tried.is_err()) {
+        return vec![full];
+    }
     if std::os::unix::net::UnixStream::connect(&checked.api.socket).is_ok() {
         return Vec::new();
     }
@@ -85,6 +113,29 @@ fn data_folder(checked: &Checked) -> Vec<Problem> {
     let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
     let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
     messages.into_iter().flatten().map(problem).collect()
+}
+
+/// Too little room for commits, be it that the disk has none, or that the agent's user may take no more.
+fn full(checked: &Checked, refused: bool) -> Option<Problem> {
+    let data_dir = checked.data_dir.display();
+    let message = match Room::of(&checked.data_dir.join("state")) {
+        Ok(room) if !room.is_enough() => {
+            let [free, needed] = [room.free, room.needed].map(|bytes| bytes >> 20);
+            format!(
+                "the disk of the data folder {data_dir} is full: {free} MiB are free, {needed} MiB are needed"
+            )
+        }
+        Err(error) => format!("the free room of the data folder {data_dir} cannot be read: {error}"),
+        Ok(_) if refused => {
+            format!(
+                "the disk of the data folder {data_dir} is full for the agent's user: it takes no new file"
+            )
+        }
+        Ok(_) => return None,
+    };
+    let help = "free some space there (and some inodes, see `df -i`), or name a folder on another disk in \
+                `data_dir`";
+    Some(checked.problem_at("data_dir", Code::Data, message).help(help))
 }
 
 /// Why the agent did not start, if it is that the data folder is not for it.
@@ -101,16 +152,6 @@ pub fn data_problem(checked: &Checked, error: &anyhow::Error) -> Option<Problem>
                 .is_some_and(|it| matches!(it, TrustError::NotPrivate { .. }))
     });
     (not_ours || foreign).then(|| checked.problem_at("data_dir", Code::Data, format!("{error:#}")))
-}
-
-/// Whether a folder can be written to, or made. The error comes with the path that stands in the way.
-fn writable(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
-    let existing = folder.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
-    let failed = |error: io::Error| (existing.to_owned(), error);
-    if !existing.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(io::ErrorKind::NotADirectory.into()));
-    }
-    rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
 
 fn plugins(checked: &Checked) -> anyhow::Result<Vec<Problem>> {

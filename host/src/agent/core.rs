@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use crossbeam_channel::Receiver;
 use picket_journal::Journal;
 use picket_sandbox::{Compiler, CompilerConfig, Engine, EngineConfig, TracingLog};
@@ -190,6 +190,8 @@ fn samples_into(series: Arc<SeriesStore>) -> worker::SampleStore {
 fn make_private(folder: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-        anyhow!("{}: {error}; set `data_dir` to a folder the agent may write", folder.display())
+        let what =
+            format!("cannot make {}: set `data_dir` to a folder the agent may write", folder.display());
+        anyhow::Error::new(error).context(what)
     })
 }

@@ -1,13 +1,15 @@
 //! The composition root: starts everything in order and stops it in the reverse order.
 //!
 //! `daemon` is the wiring, `control` the loop that waits for what may wake the agent, `oneshot` runs plugins
-//! over files without a daemon, `check` looks for what would keep a configuration from working.
+//! over files without a daemon, `check` looks for what would keep a configuration from working, `waiting` is
+//! what there is of an agent that cannot start before its disk has room.
 
 mod check;
 mod compiler_metrics;
 mod control;
 mod core;
 mod daemon;
+mod disk;
 mod every;
 mod maintenance;
 pub mod oneshot;
@@ -17,11 +19,12 @@ mod series;
 mod signals;
 mod sinks;
 mod view;
+mod waiting;
 
 use std::sync::Arc;
 
+use crate::api;
 use crate::config::{Checked, Options};
-use crate::{api, telemetry};
 
 pub use check::{Found, check, data_problem};
 pub use series::StoreReader;
@@ -36,12 +39,15 @@ pub fn compile_child() -> std::process::ExitCode {
 
 /// Runs the agent until it is told to stop. `options` say where a reload reads the configuration.
 pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
-    let registry = telemetry::registry()?;
     let (control, requests) = control::Control::new();
     // First of all, so that a signal during the start is not lost.
     let signals = signals::start(control.clone())?;
     let watched = control::Watched::before_start(&checked, &options);
-    let mut daemon = daemon::Daemon::start(checked, options, registry.clone())?;
+    let Some(started) = waiting::start(&checked, &options, &requests)? else {
+        tracing::info!("The agent was told to stop before it could start.");
+        return Ok(());
+    };
+    let waiting::Started { mut daemon, registry } = started;
     let view = Arc::new(view::AgentView::new(daemon.shown(), control));
     let metrics = api::Metrics::new(&registry)?;
     let server = api::start(&daemon.checked().api, view, registry, metrics)?;

@@ -305,7 +305,7 @@ impl View for AgentView {
     }
 }
 
-fn config_problem(problem: &Problem) -> dto::ConfigProblem {
+pub(super) fn config_problem(problem: &Problem) -> dto::ConfigProblem {
     dto::ConfigProblem {
         code: problem.code.to_string(),
         message: problem.message.clone(),

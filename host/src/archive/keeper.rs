@@ -15,7 +15,7 @@ use super::query::Query;
 use super::search::{self, Found, SearchError};
 use super::segment;
 use crate::forwarders::drain::{self, Deps, Drain, StartError};
-use crate::forwarders::{Forwarder, SendError};
+use crate::forwarders::{Forwarder, SendError, explained};
 use crate::model::{Frame, FrameKind, VerdictKind};
 
 /// How often retention looks when nothing comes, in nanoseconds. Ages are in days.
@@ -64,7 +64,8 @@ impl Archive {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let unmade = |source| StartError::Folder { path: folder.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unmade)?;
         let folder = folder.to_owned();
         let searcher = Searcher { folder, metrics, index: Arc::default(), running: Arc::default() };
         let writer = Box::new(Writer::new(searcher.clone(), config, clock));
@@ -222,7 +223,7 @@ impl Writer {
 
     fn failed(&self, what: &str) -> impl Fn(io::Error) -> SendError + use<> {
         let context = format!("cannot {what} the archive in {}", self.view.folder.display());
-        move |error| SendError::later(format!("{context}: {error}"))
+        move |error| SendError::later(format!("{context}: {}", explained(&error)))
     }
 }
 

@@ -33,7 +33,10 @@ pub enum Code {
     Plugin,
     /// A source cannot be read.
     Source,
-    /// The data folder is held by another agent, of a newer version, or damaged.
+    /// The file of a forwarder cannot be written.
+    Forwarder,
+    /// The data folder cannot be written, its disk is full, or it is held by another agent, of a newer version,
+    /// or damaged.
     Data,
 }
 

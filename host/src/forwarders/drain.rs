@@ -9,6 +9,7 @@
 //! Memory is bounded by one batch ([`Config`]) plus one commit, however long the backlog is.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 use super::backoff;
 use super::cursor::{Cursor, CursorError};
-use super::forwarder::Forwarder;
+use super::forwarder::{Forwarder, explained};
 use super::metrics::Metrics;
 use super::worker::Worker;
 use crate::pipeline::commit::Committer;
@@ -64,9 +65,30 @@ pub enum StartError {
     /// Its cursor cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The folder that it fills cannot be made.
+    #[error("cannot make the folder {}: {}", path.display(), explained(source))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
     /// There is no thread for it.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+}
+
+impl StartError {
+    /// Whether the cause is a full disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_full(),
+            Self::Folder { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Cursor(_) | Self::Thread(_) => false,
+        }
+    }
 }
 
 /// How far a drain has come.

@@ -1,5 +1,6 @@
 //! What a forwarder has to be able to do. The loop around it is in [`super::drain`].
 
+use std::io;
 use std::time::Duration;
 
 use crate::model::{Frame, FrameKind};
@@ -55,5 +56,25 @@ impl SendError {
     /// To be tried again.
     pub fn later(reason: impl Into<String>) -> Self {
         Self::Later { reason: reason.into(), after: None }
+    }
+}
+
+/// What an operator can do when the system refuses to write; none when its words say it all.
+pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the disk is full: free some space; results wait in the journal meanwhile")
+        }
+        io::ErrorKind::PermissionDenied => Some("the agent's user must be allowed to write there"),
+        io::ErrorKind::ReadOnlyFilesystem => Some("choose a folder that can be written"),
+        _ => None,
+    }
+}
+
+/// The system's words with what to do about it.
+pub(crate) fn explained(error: &io::Error) -> String {
+    match remedy(error) {
+        Some(remedy) => format!("{error}: {remedy}"),
+        None => error.to_string(),
     }
 }

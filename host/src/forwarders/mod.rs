@@ -21,6 +21,7 @@ mod worker;
 pub use backoff::Config as BackoffConfig;
 pub use cursor::CursorError;
 pub use forwarder::{Forwarder, SendError};
+pub(crate) use forwarder::{explained, remedy};
 pub use metrics::Metrics;
 pub use set::{Config, ForwarderStatus, Forwarders, StartError};
 

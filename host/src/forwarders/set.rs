@@ -31,7 +31,8 @@ impl Config {
         }
     }
 
-    fn path(&self) -> &PathBuf {
+    /// The file that it writes.
+    pub fn path(&self) -> &PathBuf {
         match self {
             Self::File(config) => &config.path,
         }

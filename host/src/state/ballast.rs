@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// In bytes. Opening a database after a full disk takes a few of sled's segments of 512 KiB, and a
 /// snapshot of its page table.
-const BYTES: u64 = 16 << 20;
+pub(super) const BYTES: u64 = 16 << 20;
 
 pub(super) struct Ballast {
     path: PathBuf,

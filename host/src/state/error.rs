@@ -31,7 +31,10 @@ pub enum StateError {
         known: u32,
     },
     /// The disk is full, or nearly so.
-    #[error("the disk of {} is full: free some space, the agent goes on by itself then", dir.display())]
+    #[error(
+        "the disk of {} is full: free some space ({} MiB are needed), the agent goes on by itself then",
+        dir.display(), super::room::NEEDED_MIB
+    )]
     Full {
         /// The state's folder.
         dir: PathBuf,

@@ -14,8 +14,8 @@
 //!
 //! Where sled needs help (measured with 0.34.7): its `flush` does not sync the disk, so the database
 //! file is synced behind it; a full disk makes it fail for good and it cannot be opened again
-//! without some space, so a ballast file is kept that can be deleted; and it knows no
-//! version of ours and no clear word for a locked folder, so both are checked before.
+//! without some space, so a ballast file is kept that can be deleted, and no database is begun without
+//! room for one; and it knows no version of ours and no clear word for a locked folder, so both are checked before.
 
 mod apply;
 mod ballast;
@@ -25,6 +25,7 @@ mod facts;
 mod keys;
 mod memory;
 mod read;
+mod room;
 mod sled_table;
 mod sweep;
 mod table;
@@ -40,6 +41,7 @@ use picket_journal::Position;
 pub use error::StateError;
 pub use memory::MemoryTable;
 pub use read::{Checkpoints, Snapshot};
+pub use room::Room;
 pub use table::{Batch, KeyValue, Table};
 pub use write::{MAX_KEY_BYTES, MAX_NAME_BYTES, Write, WriteError};
 

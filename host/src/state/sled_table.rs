@@ -5,19 +5,15 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::ballast::Ballast;
-use super::{Batch, KeyValue, StateError, Table};
+use super::{Batch, KeyValue, Room, StateError, Table};
 
 /// How often sled's own thread writes out what it buffers and collects garbage, in milliseconds. A
 /// commit does not wait for it.
 const FLUSH_EVERY_MS: u64 = 1000;
-
-/// How much room there must be for a commit to begin, in bytes: what sled may write for a group of
-/// commits before the next look.
-const ROOM_BYTES: u64 = 8 << 20;
 
 /// How old a look at the free room may be: a process that fills the disk faster than this meets the
 /// ballast.
@@ -29,6 +25,7 @@ pub(super) struct SledTable {
     // A read-write lock, because all threads read and only opening again replaces the database.
     database: RwLock<Result<Database, String>>,
     ballast: Ballast,
+    /// When there was room, at the last look; held as long as the ballast is made or deleted.
     room: Mutex<Option<Instant>>,
     _lock: File,
 }
@@ -47,6 +44,9 @@ impl SledTable {
         folder.recursive(true).mode(0o700).create(dir).map_err(StateError::io("make the folder", dir))?;
         let lock = lock(dir)?;
         let ballast = Ballast::new(dir);
+        if !dir.join(DATABASE).exists() && !make_room(dir, &ballast)? {
+            return Err(StateError::Full { dir: dir.to_owned() });
+        }
         let database = open_with_room(dir, cache_bytes, &ballast)?;
         let table = Self {
             dir: dir.to_owned(),
@@ -75,10 +75,8 @@ impl SledTable {
         }
     }
 
-    fn free_bytes(&self) -> Result<u64, StateError> {
-        let found = rustix::fs::statvfs(&self.dir).map_err(io::Error::from);
-        let found = found.map_err(StateError::io("read the free room of", &self.dir))?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    fn looked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,6 +142,9 @@ impl Table for SledTable {
         }
         // The old one must be closed, which gives sled's lock back, before it is opened again.
         *database = Err("it is being opened again".into());
+        // Nobody takes what the ballast gives back before the database has it.
+        let mut looked = self.looked();
+        *looked = None;
         match open_with_room(&self.dir, self.cache_bytes, &self.ballast) {
             Ok(opened) => {
                 *database = Ok(opened);
@@ -157,25 +158,30 @@ impl Table for SledTable {
     }
 
     fn check_room(&self) -> Result<(), StateError> {
-        let mut looked = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = self.looked();
         if looked.is_some_and(|at| at.elapsed() < ROOM_AGE) {
             return Ok(());
         }
         *looked = None;
-        let full = || StateError::Full { dir: self.dir.clone() };
-        if self.free_bytes()? < ROOM_BYTES {
-            return Err(full());
+        if !make_room(&self.dir, &self.ballast)? {
+            return Err(StateError::Full { dir: self.dir.clone() });
         }
-        match self.ballast.fill().map_err(StateError::io("make the ballast in", &self.dir))? {
-            true => *looked = Some(Instant::now()),
-            false => return Err(full()),
-        }
+        *looked = Some(Instant::now());
         Ok(())
     }
 
     fn bytes(&self) -> u64 {
         self.with(|db| db.size_on_disk()).unwrap_or(0)
     }
+}
+
+/// The database's folder in the state's.
+const DATABASE: &str = "db";
+
+/// Whether there is room for commits, with the ballast made if it is missing.
+fn make_room(dir: &Path, ballast: &Ballast) -> Result<bool, StateError> {
+    let room = Room::of(dir).map_err(StateError::io("read the free room of", dir))?;
+    Ok(room.is_enough() && ballast.fill().map_err(StateError::io("make the ballast in", dir))?)
 }
 
 /// Takes the folder for this process, and writes down which one it is.
@@ -221,7 +227,7 @@ fn is_locked(error: &sled::Error) -> bool {
 }
 
 fn open_database(dir: &Path, cache_bytes: u64) -> Result<Database, StateError> {
-    let folder = dir.join("db");
+    let folder = dir.join(DATABASE);
     remove_unfinished(&folder)?;
     let config =
         sled::Config::new().path(&folder).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));

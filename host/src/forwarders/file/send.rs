@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, MAX_KEEP, MIN_ROTATE_BYTES};
 use super::{encode, rotate};
-use crate::forwarders::{Forwarder, SendError};
+use crate::forwarders::{Forwarder, SendError, explained};
 use crate::model::{Frame, FrameKind};
 
 /// Results can hold what logs hold: they are for the agent's user and those in its group.
@@ -52,17 +52,7 @@ impl FileForwarder {
 
     fn failed(&self, what: &str) -> impl Fn(io::Error) -> SendError + use<> {
         let context = format!("cannot {what} {}", self.config.path.display());
-        move |error| {
-            let remedy = match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    ": free some space; results wait in the journal meanwhile"
-                }
-                io::ErrorKind::PermissionDenied => ": the agent's user must be allowed to write there",
-                io::ErrorKind::ReadOnlyFilesystem => ": choose a `path` that can be written",
-                _ => "",
-            };
-            SendError::later(format!("{context}: {error}{remedy}"))
-        }
+        move |error| SendError::later(format!("{context}: {}", explained(&error)))
     }
 
     /// Opens the file at its path, or makes it.

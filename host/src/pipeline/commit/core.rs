@@ -99,7 +99,7 @@ impl Core {
         for request in requests {
             match self.journal.append(&request.payload) {
                 Ok(end) => appended.push((end, request)),
-                Err(error) => request.answer(Err(error.into())),
+                Err(error) => request.answer(Err(self.refused(error))),
             }
         }
         // Also when nothing was appended: after a loss this is what makes the journal usable again.
@@ -107,7 +107,7 @@ impl Core {
             Ok(_) => self.apply(appended),
             Err(error) => {
                 let error = CommitError::from(error);
-                self.health.fails(&error);
+                self.health.fails(&error, error.is_full());
                 appended.into_iter().for_each(|(_, request)| request.answer(Err(error.clone())));
             }
         }
@@ -131,6 +131,7 @@ impl Core {
         if due || self.unsynced_bytes >= STATE_SYNC_BYTES {
             let _ = self.sync_state();
         }
+        self.metrics.disk_full.set(self.is_full().into());
     }
 
     /// Syncs the state, and deletes the segments that nobody needs.
@@ -176,6 +177,21 @@ impl Core {
         Ok(self.state.check_room()?)
     }
 
+    /// Whether a full disk keeps commits from working.
+    fn is_full(&self) -> bool {
+        self.health.is_full() || self.state.check_room().is_err_and(|error| error.is_full())
+    }
+
+    /// The journal did not take a commit.
+    fn refused(&self, error: JournalError) -> CommitError {
+        let of_the_commit = matches!(error, JournalError::TooLarge { .. } | JournalError::Empty);
+        let error = CommitError::from(error);
+        if !of_the_commit {
+            self.health.fails(&error, error.is_full());
+        }
+        error
+    }
+
     fn sync_journal(&mut self) -> Result<Position, JournalError> {
         let timer = self.metrics.sync_seconds.start_timer();
         let synced = self.journal.sync();
@@ -213,7 +229,7 @@ impl Core {
     fn fail(&mut self, error: StateError) -> Arc<StateError> {
         tracing::error!(%error, "The state has failed; it will be opened again and brought up to date.");
         self.state.set_behind(true);
-        self.health.fails(&error);
+        self.health.fails(&error, error.is_full());
         let error = Arc::new(error);
         self.failed = Some(error.clone());
         error
@@ -235,7 +251,7 @@ impl Core {
             }
             Err(error) => {
                 tracing::error!(%error, "The state cannot be brought up to date yet.");
-                self.health.fails(&error);
+                self.health.fails(&error, error.is_full());
                 if let CommitError::State(cause) = &error {
                     self.failed = Some(cause.clone());
                 }

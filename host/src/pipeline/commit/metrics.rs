@@ -31,6 +31,15 @@ pub struct Metrics {
     pub(super) damaged_bytes: IntGauge,
     /// Size of the state.
     pub(super) state_bytes: IntGauge,
+    /// Whether the data folder's disk is full.
+    pub(super) disk_full: IntGauge,
+}
+
+/// Makes the metric of a full disk and registers it. An agent that waits for room before it can start has
+/// it too, without the others.
+pub fn disk_full(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let help = "1 while the data folder's disk is too full for anything to be committed, else 0.";
+    registered(registry, IntGauge::new("picket_data_disk_full", help)?)
 }
 
 impl Metrics {
@@ -73,6 +82,7 @@ impl Metrics {
                 "Journal data that readers have skipped as damaged since the start.",
             )?,
             state_bytes: gauge("picket_state_bytes", "Size of the state on disk.")?,
+            disk_full: disk_full(registry)?,
         })
     }
 }

@@ -49,7 +49,7 @@ pub use committer::Committer;
 pub use drain::{Drain, DrainError};
 pub use error::CommitError;
 pub use health::Health;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, disk_full};
 pub use payload::{DecodeError, frames, writes};
 pub use picket_journal::{Position, Tail};
 pub use thread::{CommitThread, start};
