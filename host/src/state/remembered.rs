@@ -76,7 +76,8 @@ impl State {
 
     /// Looks at up to `limit` (at least one) entries that files have left, all plugins' and generations',
     /// from a place on, and removes those that nobody has used for [`KEPT_DAYS`] by `today` or that cannot be
-    /// read. Returns how many it removed, and the place to go on from unless the pass is done.
+    /// read. Returns how many it removed, and the place to go on from unless the pass is done. Commits wait
+    /// for what is removed only, not for the look.
     ///
     /// The place holds its worth whatever is written and removed between two calls.
     pub fn purge_unused(
@@ -89,27 +90,54 @@ impl State {
         let mut namespaces = keys::REMEMBERED.iter().filter(begun);
         let Some(namespace) = namespaces.next() else { return Ok((0, None)) };
         let mut next = namespaces.next().map(|namespace| Place(vec![*namespace]));
-        let mut purged = 0;
-        self.change(|changes| {
-            let page = self.table().scan(&[*namespace], Some(&from.0), limit)?;
-            if let (true, Some((last, _))) = (page.len() >= limit, page.last()) {
-                next = Some(Place(last.clone()));
+        let page = self.current()?.scan(&[*namespace], Some(&from.0), limit)?;
+        if let (true, Some((last, _))) = (page.len() >= limit, page.last()) {
+            next = Some(Place(last.clone()));
+        }
+        let mut unused = Vec::new();
+        for (key, stored) in page {
+            if readable(self.decode(&key, &stored))?.is_none_or(|entry| entry.is_unused(today)) {
+                unused.push(key);
             }
-            for (key, _) in page {
+        }
+        Ok((self.remove_unused(unused, today)?, next))
+    }
+
+    /// Looks once more, since commits went on meanwhile: an entry may have been used.
+    fn remove_unused(&self, candidates: Vec<Vec<u8>>, today: Day) -> Result<usize, StateError> {
+        let mut removed = 0;
+        if candidates.is_empty() {
+            return Ok(removed);
+        }
+        self.change(|changes| {
+            for key in candidates {
                 if changes.load::<Remembered>(&key)?.is_none_or(|entry| entry.is_unused(today)) {
                     changes.remove(key)?;
-                    purged += 1;
+                    removed += 1;
                 }
             }
             Ok(())
         })?;
-        Ok((purged, next))
+        Ok(removed)
     }
 
     fn remembered(&self, key: &[u8]) -> Result<Option<Remembered>, StateError> {
-        match value::load(self.current()?, key) {
-            Err(StateError::Damaged { .. } | StateError::NewerVersion { .. }) => Ok(None),
-            other => other,
+        match self.current()?.get(key)? {
+            Some(stored) => readable(self.decode(key, &stored)),
+            None => Ok(None),
         }
+    }
+
+    fn decode(&self, key: &[u8], stored: &[u8]) -> Result<Remembered, StateError> {
+        let table = self.current()?;
+        value::decode(&value::assemble(key, stored, |piece| table.get(piece))?)
+    }
+}
+
+/// Nothing if what is stored is no entry, or one of a newer version: it counts as unknown.
+fn readable(entry: Result<Remembered, StateError>) -> Result<Option<Remembered>, StateError> {
+    match entry {
+        Err(StateError::Damaged { .. } | StateError::NewerVersion { .. }) => Ok(None),
+        other => other.map(Some),
     }
 }
