@@ -84,7 +84,11 @@ impl Daemon {
             router: core.router.clone(),
             checkpoints: Arc::new(CommittedCheckpoints::new(core.state.clone(), core.committer.clone())),
             samples: Arc::new(CommittedSamples::new(core.committer.clone(), core.series.clone())),
-            scans: Arc::new(CommittedScans::new(core.state.clone(), core.committer.clone())),
+            scans: Arc::new(CommittedScans::new(
+                core.state.clone(),
+                core.committer.clone(),
+                Arc::new(now_nanos),
+            )),
             metrics: sources::metrics::Metrics::new(&core.registry)?,
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
@@ -218,7 +222,7 @@ fn maintain(core: &Core) -> anyhow::Result<Every> {
         let kept = |plugin: PluginStatus| plugin.active.map(|active| (plugin.name, active.kept));
         plugins.all().into_iter().filter_map(kept).collect()
     };
-    let maintenance =
+    let mut maintenance =
         Maintenance::new(core.state.clone(), core.series.clone(), Box::new(kept), &core.registry)?;
     Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
         .context("no thread can be started for maintenance; raise the limit of processes")

@@ -14,6 +14,7 @@ mod every;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
+mod renewals;
 mod retry;
 mod series;
 mod signals;

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use picket_series::Store as SeriesStore;
+use picket_series::{Clock, Store as SeriesStore};
 
-use crate::model::{Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
+use super::renewals::Renewals;
+use crate::model::{Day, Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
 use crate::pipeline::commit::{Commit, Committer};
 use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
 use crate::sources::{Checkpoints, CheckpointsUnreadable, SampleSink, ScanLog};
-use crate::state::{State, StateError, Write};
+use crate::state::{Remembered, State, StateError, Write};
 
 /// The checkpoints that are committed.
 pub(super) struct CommittedCheckpoints {
@@ -68,18 +69,40 @@ impl SampleSink for CommittedSamples {
     }
 }
 
-/// Scans that are committed, and digests of files' contents.
+/// Scans that are committed, and digests of files' contents. What is used a week after its last use is
+/// committed again with the new day, so that maintenance keeps it.
 pub(super) struct CommittedScans {
     state: State,
     committer: Committer,
+    renewals: Renewals,
+    now: Clock,
 }
 
 impl CommittedScans {
-    pub(super) fn new(state: State, committer: Committer) -> Self {
-        Self { state, committer }
+    /// `now` is the wall clock: Unix time in nanoseconds.
+    pub(super) fn new(state: State, committer: Committer, now: Clock) -> Self {
+        Self { state, committer, renewals: Renewals::default(), now }
+    }
+
+    fn today(&self) -> Day {
+        Day::of((self.now)())
+    }
+
+    /// An entry is used: if it is due, it is to be committed as `renewed` says.
+    fn used(&self, entry: &Remembered, renewed: impl FnOnce(Day) -> Write) {
+        let now = (self.now)();
+        let today = Day::of(now);
+        if !entry.is_due(today) {
+            return;
+        }
+        let due = self.renewals.add(renewed(today), now);
+        if !due.is_empty() {
+            self.commit(Vec::new(), due);
+        }
     }
 
     fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) {
+        let writes = self.renewals.take().into_iter().chain(writes).collect();
         if let Err(error) = self.committer.commit(Commit { frames, writes }) {
             tracing::warn!(%error, "What was found out about a file is not remembered; it is looked at again.");
         }
@@ -91,29 +114,48 @@ fn file_key(path: &Path, key: &StatKey) -> Vec<u8> {
     [path.as_os_str().as_encoded_bytes(), &key.to_bytes()].concat()
 }
 
+fn digest_write(path: &Path, key: &StatKey, content: &Digest, used: Day) -> Write {
+    Write::FileDigest { key: file_key(path, key), value: Some(content.0.to_vec()), used }
+}
+
+/// What cannot be read is scanned again.
+fn readable(entry: Result<Option<Remembered>, StateError>) -> Option<Remembered> {
+    entry.ok().flatten()
+}
+
 impl ScanLog for CommittedScans {
     fn known(&self, plugin: &str, generation: &Digest, key: &Digest) -> bool {
-        // What cannot be read is scanned again.
-        self.state.scanned(plugin, generation, key).is_ok_and(|known| known.is_some())
+        let Some(entry) = readable(self.state.scanned(plugin, generation, key)) else { return false };
+        self.used(&entry, |used| Write::Scanned {
+            plugin: plugin.to_owned(),
+            generation: *generation,
+            content: *key,
+            value: Some(entry.value.clone()),
+            used,
+        });
+        true
     }
 
     fn opened(&self, record: &Opened) -> bool {
-        let noted = self.state.scanned(&record.plugin, &record.generation, &record.content());
-        noted.is_ok_and(|by| by.is_some_and(|by| by == record.by.0))
+        let noted = readable(self.state.scanned(&record.plugin, &record.generation, &record.content()));
+        let Some(entry) = noted.filter(|entry| entry.value == record.by.0) else { return false };
+        self.used(&entry, |used| record.write(used));
+        true
     }
 
     fn judged(&self, record: &Opened) {
-        self.commit(Vec::new(), vec![record.write()]);
+        self.commit(Vec::new(), vec![record.write(self.today())]);
     }
 
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest> {
-        let stored = self.state.file_digest(&file_key(path, key)).ok().flatten()?;
-        stored.try_into().ok().map(Digest)
+        let entry = readable(self.state.file_digest(&file_key(path, key)))?;
+        let digest = Digest(entry.value.as_slice().try_into().ok()?);
+        self.used(&entry, |used| digest_write(path, key, &digest, used));
+        Some(digest)
     }
 
     fn remember(&self, path: &Path, key: &StatKey, content: &Digest) {
-        let value = Some(content.0.to_vec());
-        self.commit(Vec::new(), vec![Write::FileDigest { key: file_key(path, key), value }]);
+        self.commit(Vec::new(), vec![digest_write(path, key, content, self.today())]);
     }
 
     fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) {
@@ -138,3 +180,7 @@ impl ScanLog for CommittedScans {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "sinks_tests.rs"]
+mod tests;

@@ -5,12 +5,14 @@
 //! the agent may use this module; it uses nothing of the agent.
 
 mod block;
+mod day;
 mod digest;
 mod frame;
 mod kind;
 mod units;
 
 pub use block::{Block, Record, Selection, Stream};
+pub use day::Day;
 pub use digest::{Digest, EventId, ParseDigestError};
 pub use frame::{
     AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, Notice, Origin, Sample,

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use super::container::{Container, Spooled};
 use super::lane::Delivery;
-use crate::model::{Digest, Record};
+use crate::model::{Day, Digest, Record};
 use crate::state::Write;
 
 /// What a small piece of work counts for in a lane, in bytes: its own structures.
@@ -188,13 +188,14 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// How it is noted: beside what the same plugin notes as a scanner.
-    pub fn write(&self) -> Write {
+    /// How it is noted, with the day of its use: beside what the same plugin notes as a scanner.
+    pub fn write(&self, used: Day) -> Write {
         Write::Scanned {
             plugin: self.plugin.clone(),
             generation: self.generation,
             content: self.content(),
             value: Some(self.by.0.to_vec()),
+            used,
         }
     }
 

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::value::{self, Versioned};
-use super::{Batch, StateError, Table, Write, bytes, keys};
-use crate::model::Digest;
+use super::{Batch, Remembered, StateError, Table, Write, bytes, keys};
+use crate::model::{Day, Digest};
 
 /// A plugin's own value as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -98,10 +98,12 @@ impl<'a> Changes<'a> {
                 )
             }
             Write::Alert { plugin, key, value } => self.put(keys::alert(plugin, key), value.as_ref()),
-            Write::Scanned { plugin, generation, content, value } => {
-                self.put(keys::scanned(plugin, generation, content), value.as_ref())
+            Write::Scanned { plugin, generation, content, value, used } => {
+                self.remember(keys::scanned(plugin, generation, content), value.as_ref(), *used)
             }
-            Write::FileDigest { key, value } => self.put(keys::file_digest(key), value.as_ref()),
+            Write::FileDigest { key, value, used } => {
+                self.remember(keys::file_digest(key), value.as_ref(), *used)
+            }
         }
     }
 
@@ -134,6 +136,13 @@ impl<'a> Changes<'a> {
     pub(super) fn put(&mut self, key: Vec<u8>, value: Option<&Vec<u8>>) -> Result<(), StateError> {
         match value {
             Some(value) => self.store(key, &Opaque { bytes: value.clone() }),
+            None => self.remove(key),
+        }
+    }
+
+    fn remember(&mut self, key: Vec<u8>, value: Option<&Vec<u8>>, used: Day) -> Result<(), StateError> {
+        match value {
+            Some(value) => self.store(key, &Remembered { used, value: value.clone() }),
             None => self.remove(key),
         }
     }
@@ -176,15 +185,15 @@ impl<'a> Changes<'a> {
     }
 
     /// What is stored, or nothing if it cannot be read: one bad value must not keep the state from
-    /// taking commits, and it is about to be replaced.
-    fn load<T: Versioned + DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StateError> {
+    /// taking commits, and it is about to be replaced or removed.
+    pub(super) fn load<T: Versioned + DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StateError> {
         let Some(stored) = self.get(key)? else {
             return Ok(None);
         };
         let encoded = value::assemble(key, &stored, |piece| self.get(piece));
         match encoded.and_then(|encoded| value::decode(&encoded)) {
             Err(error @ (StateError::Damaged { .. } | StateError::NewerVersion { .. })) => {
-                tracing::warn!(%error, "A stored value cannot be read and is replaced.");
+                tracing::warn!(%error, "A stored value cannot be read and is given up.");
                 Ok(None)
             }
             other => other.map(Some),

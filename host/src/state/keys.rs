@@ -9,8 +9,8 @@
 //! c plugin source stream                checkpoint
 //! s plugin                              snapshot
 //! l plugin key                          alert
-//! n plugin generation content           scan cache
-//! d sha-256 of key                      digest of a file
+//! n plugin generation content           scan cache, with the day of its last use
+//! d sha-256 of key                      digest of a file, with the day of its last use
 //! m name                                facts outside commits
 //! x key index(u32, big-endian)          a piece of the value of a key
 //! ```
@@ -26,7 +26,11 @@ pub(super) const CHECKPOINT: u8 = b'c';
 pub(super) const ALERT: u8 = b'l';
 pub(super) const SCANNED: u8 = b'n';
 pub(super) const EXPIRY: u8 = b't';
+const FILE_DIGEST: u8 = b'd';
 const META: u8 = b'm';
+
+/// Where what is remembered of files lies, in the order of the keys.
+pub(super) const REMEMBERED: [u8; 2] = [FILE_DIGEST, SCANNED];
 
 pub(super) fn applied() -> Vec<u8> {
     b"a".to_vec()
@@ -96,7 +100,7 @@ pub(super) fn scanned(plugin: &str, generation: &Digest, content: &Digest) -> Ve
 }
 
 pub(super) fn file_digest(key: &[u8]) -> Vec<u8> {
-    [&b"d"[..], &Digest::of(key).0].concat()
+    [&[FILE_DIGEST][..], &Digest::of(key).0].concat()
 }
 
 pub(super) fn meta(name: &str) -> Vec<u8> {

@@ -6,6 +6,9 @@
 //! after a crash the state is some moments old, [`State::applied`] says how old, and the journal is
 //! replayed from there.
 //!
+//! What is remembered of files (`remembered`) is the one kind of entry that is a mere cache: it carries the
+//! day of its last use and goes when it is not used for long.
+//!
 //! One tree holds it all, so that one batch is atomic over plugin state, checkpoints and the
 //! applied position. Keys begin with a letter for their namespace (`keys`); values are MessagePack
 //! behind a version byte (`value`), and a version that is newer than this agent is an error, not a
@@ -25,6 +28,7 @@ mod facts;
 mod keys;
 mod memory;
 mod read;
+mod remembered;
 mod room;
 mod sled_table;
 mod sweep;
@@ -41,7 +45,11 @@ use picket_journal::Position;
 pub use error::StateError;
 pub use memory::MemoryTable;
 pub use read::{Checkpoints, Snapshot};
+<<<<<<< HEAD
 pub use room::Room;
+=======
+pub use remembered::{DUE_DAYS, KEPT_DAYS, Place, Remembered};
+>>>>>>> sweep
 pub use table::{Batch, KeyValue, Table};
 pub use write::{MAX_KEY_BYTES, MAX_NAME_BYTES, Write, WriteError};
 

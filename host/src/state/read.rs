@@ -103,21 +103,6 @@ impl State {
         Ok(found)
     }
 
-    /// What a scanner's generation has remembered about a content.
-    pub fn scanned(
-        &self,
-        plugin: &str,
-        generation: &Digest,
-        content: &Digest,
-    ) -> Result<Option<Vec<u8>>, StateError> {
-        self.opaque(&keys::scanned(plugin, generation, content))
-    }
-
-    /// What is remembered about a file's content.
-    pub fn file_digest(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.opaque(&keys::file_digest(key))
-    }
-
     pub(super) fn opaque(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(value::load::<Opaque>(self.current()?, key)?.map(|value| value.bytes))
     }

@@ -1,4 +1,5 @@
-//! Removes what nobody needs any more: expired values, removed plugins, old scan caches. Each call
+//! Removes what nobody needs any more: expired values, removed plugins, scan caches of old generations
+//! (what is not used any more of those that serve is removed by `remembered`). Each call
 //! does a bounded piece of work, so that commits need not wait long; call again while it returns as
 //! much as it was allowed.
 

@@ -3,9 +3,10 @@
 
 mod model;
 mod on_disk;
+mod remembered;
 
 use super::*;
-use crate::model::Digest;
+use crate::model::{Day, Digest};
 
 fn memory() -> State {
     State::with_table(Arc::new(MemoryTable::new(0))).unwrap()
@@ -148,9 +149,13 @@ fn checkpoints_alerts_scans_digests_and_facts_are_kept_and_deleted() {
         generation,
         content: two,
         value: value.map(<[u8]>::to_vec),
+        used: Day(1),
     };
-    let file =
-        |value: Option<&[u8]>| Write::FileDigest { key: vec![b'/'; 5000], value: value.map(<[u8]>::to_vec) };
+    let file = |value: Option<&[u8]>| Write::FileDigest {
+        key: vec![b'/'; 5000],
+        value: value.map(<[u8]>::to_vec),
+        used: Day(1),
+    };
     apply(&state, &[checkpoint(one, b"x"), checkpoint(two, b"y"), alert(Some(b"firing")), file(Some(b"d"))]);
     apply(&state, &[scanned(one, Some(b"clean")), scanned(two, Some(b"clean"))]);
     state.meta_put("cursor/a", b"1".to_vec()).unwrap();
@@ -167,8 +172,8 @@ fn checkpoints_alerts_scans_digests_and_facts_are_kept_and_deleted() {
     assert_eq!(checkpoints("s"), both);
     assert_eq!(checkpoints("other"), []);
     assert_eq!(state.alerts("p").unwrap(), [(b"a".to_vec(), b"firing".to_vec())]);
-    assert_eq!(state.scanned("p", &one, &two).unwrap().unwrap(), b"clean");
-    assert_eq!(state.file_digest(&[b'/'; 5000]).unwrap().unwrap(), b"d");
+    assert_eq!(state.scanned("p", &one, &two).unwrap().unwrap().value, b"clean");
+    assert_eq!(state.file_digest(&[b'/'; 5000]).unwrap().unwrap().value, b"d");
     assert_eq!(state.meta_scan("cursor/").unwrap().len(), 2);
 
     assert_eq!(state.purge_scanned("p", &[two], 10).unwrap(), 1);

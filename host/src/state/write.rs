@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bytes;
-use crate::model::Digest;
+use crate::model::{Day, Digest};
 
 /// The longest key of a plugin, alert or file, in bytes. sled keeps whole keys in its pages, which
 /// must stay below 128 KiB with 16 entries and more; the `state` interface allows plugins 512.
@@ -93,6 +93,9 @@ pub enum Write {
         /// What is remembered about it; `None` forgets it.
         #[serde(with = "bytes::option")]
         value: Option<Vec<u8>>,
+        /// The day of this use. Long after the last one it is removed.
+        #[serde(default)]
+        used: Day,
     },
     /// The digest of a file's content, for as long as its size and times do not change.
     FileDigest {
@@ -102,6 +105,9 @@ pub enum Write {
         /// What is remembered about it; `None` forgets it.
         #[serde(with = "bytes::option")]
         value: Option<Vec<u8>>,
+        /// The day of this use. Long after the last one it is removed.
+        #[serde(default)]
+        used: Day,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use super::call::Failure;
 use super::{Place, Worker};
-use crate::model::{Digest, EventId, Evidence, Frame, Verdict, VerdictKind, now_nanos};
+use crate::model::{Day, Digest, EventId, Evidence, Frame, Verdict, VerdictKind, now_nanos};
 use crate::pipeline::object::FileObject;
 use crate::pipeline::results::{Results, file_finding, verdict_kind};
 use crate::pipeline::work::{ScanJob, ScanTarget};
@@ -132,6 +132,7 @@ impl Worker {
             generation: self.generation.origin.generation,
             content: target.key,
             value: Some(Vec::new()),
+            used: Day::of(now_nanos()),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use picket_sandbox::{CallError, Instance, Unpacking};
 
 use super::{Place, Worker};
-use crate::model::{EventId, Frame, VerdictKind, now_nanos};
+use crate::model::{Day, EventId, Frame, VerdictKind, now_nanos};
 use crate::pipeline::container::{Bound, Container, MAX_DEPTH, MAX_MEMBER_BYTES, Spooled, Taken};
 use crate::pipeline::object::FileObject;
 use crate::pipeline::spool::{Spool, SpoolError, SpoolFile};
@@ -152,7 +152,7 @@ impl Worker {
     /// Nothing to tell; that it need not be opened again is noted with the next commit.
     fn is_no_container(&mut self, container: &Container) {
         if let Some(record) = container.take_record() {
-            self.results.write(record.write());
+            self.results.write(record.write(Day::of(now_nanos())));
         }
     }
 

@@ -21,7 +21,8 @@ pub struct Config {
     #[serde(default)]
     pub exclude: Vec<String>,
     /// How often all files are looked at again. Those that are unchanged since the same generation of
-    /// a scanner judged them are passed over.
+    /// a scanner judged them are passed over. What is not looked at for a month is forgotten: with a time
+    /// of more than three weeks, unchanged files may be scanned again.
     #[serde(default = "default_rescan")]
     pub rescan: Span,
     /// A file is scanned when it has not changed for this long, so that half-written ones wait.

@@ -48,6 +48,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 const MAX_REPORTED: usize = 10_000;
 
 /// What is remembered of scans, beyond restarts.
+///
+/// To be asked for something is its use: what nobody has asked for in a long time may be forgotten, and is
+/// then unknown like what never was, and scanned again. So an answer may take a commit now and then, in which
+/// the use is written down.
 pub trait ScanLog: Send + Sync {
     /// Whether a generation of a plugin has judged this key (see
     /// [`ScanTarget::key`](crate::pipeline::work::ScanTarget::key)).

@@ -1,10 +1,10 @@
 //! What an older version has written must be readable: payloads as bytes, not made by today's code.
 
 use super::*;
-use crate::model::Label;
+use crate::model::{Day, Label};
 
-/// Every kind of write, and a frame.
-fn commit() -> Commit {
+/// Every kind of write, and a frame. Version 1 began without the day.
+fn commit(used: Day) -> Commit {
     let digest = Digest([7; 32]);
     let plugin = || "p".to_owned();
     Commit {
@@ -21,8 +21,14 @@ fn commit() -> Commit {
             Write::CheckpointDelete { plugin: plugin(), source: "s".into(), stream: digest },
             Write::Snapshot { plugin: plugin(), version: "1".into(), generation: digest, bytes: vec![4] },
             Write::Alert { plugin: plugin(), key: vec![5], value: None },
-            Write::Scanned { plugin: plugin(), generation: digest, content: digest, value: Some(vec![6]) },
-            Write::FileDigest { key: vec![8], value: Some(vec![]) },
+            Write::Scanned {
+                plugin: plugin(),
+                generation: digest,
+                content: digest,
+                value: Some(vec![6]),
+                used,
+            },
+            Write::FileDigest { key: vec![8], value: Some(vec![]), used },
         ],
     }
 }
@@ -32,15 +38,17 @@ fn a_payload_of_version_1_is_read() {
     let text: String = include_str!("commit-v1.hex").split_whitespace().collect();
     let payload: Vec<u8> =
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
-    assert_eq!(frames(&payload).unwrap(), commit().frames);
-    assert_eq!(writes(&payload).unwrap(), commit().writes);
+    let commit = commit(Day(0));
+    assert_eq!(frames(&payload).unwrap(), commit.frames);
+    assert_eq!(writes(&payload).unwrap(), commit.writes);
 }
 
 #[test]
 fn what_is_written_now_is_read_back() {
-    let payload = payload::encode(&commit()).unwrap();
-    assert_eq!(frames(&payload).unwrap(), commit().frames);
-    assert_eq!(writes(&payload).unwrap(), commit().writes);
+    let commit = commit(Day(20_000));
+    let payload = payload::encode(&commit).unwrap();
+    assert_eq!(frames(&payload).unwrap(), commit.frames);
+    assert_eq!(writes(&payload).unwrap(), commit.writes);
 }
 
 proptest::proptest! {
@@ -49,7 +57,7 @@ proptest::proptest! {
         mut payload in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), cut in 0usize..400
     ) {
         let _ = (frames(&payload), writes(&payload));
-        let good = payload::encode(&commit()).unwrap();
+        let good = payload::encode(&commit(Day(1))).unwrap();
         payload.splice(..0, good[..cut.min(good.len())].iter().copied());
         let _ = (frames(&payload), writes(&payload));
     }
