@@ -7,6 +7,7 @@
 
 mod author;
 mod binary;
+mod disk;
 mod http;
 mod node;
 mod ran;
@@ -16,6 +17,7 @@ mod wait;
 
 pub use author::Project;
 pub use binary::{guest, hostile, picket, plugin, sample};
+pub use disk::SmallDisk;
 pub use http::Response;
 pub use node::{Node, NodeBuilder, run};
 pub use ran::Ran;

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::disk::SmallDisk;
 use crate::http::{self, Response};
 use crate::ran::Ran;
 use crate::wait::until;
@@ -166,6 +168,11 @@ impl Node {
         rows::rows(&self.path("results.ndjson"))
     }
 
+    /// What another `file` forwarder has written to a file in the node's folder.
+    pub fn rows_of(&self, name: &str) -> Vec<Value> {
+        rows::rows(&self.path(name))
+    }
+
     /// Waits until the forwarder has written `count` rows that satisfy a condition.
     pub fn until_rows(&self, what: &str, count: usize, condition: impl Fn(&Value) -> bool) -> Vec<Value> {
         until(what, || {
@@ -231,6 +238,16 @@ impl NodeBuilder {
     /// Writes a file into the folder.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         fs::write(self.folder.path().join(name), content).expect("a file can be written");
+        self
+    }
+
+    /// Lets a name in the folder lead to a small disk: `data` for what the agent keeps.
+    pub fn on_disk(self, name: &str, disk: &SmallDisk) -> Self {
+        let link = self.folder.path().join(name);
+        if link.exists() {
+            fs::remove_dir(&link).expect("the sub-folder is still empty");
+        }
+        symlink(disk.path(), link).expect("a link can be made");
         self
     }
 

@@ -1,8 +1,6 @@
 //! The agent is killed at random moments while records flow.
 
-use std::collections::BTreeMap;
-
-use crate::ledger::{LEDGER, number};
+use crate::ledger::{LEDGER, check_once, number};
 use picket_tests::{Node, count, findings, guest, report, until};
 
 #[test]
@@ -30,18 +28,7 @@ fn after_kill_9_each_record_has_its_result_once_and_the_state_agrees() {
         findings(rows, "batch").iter().map(|batch| number(batch, "last")).max().unwrap_or(0)
     };
     until("all records are processed", || (last(&node.rows()) == written).then_some(()));
-    let mut times: BTreeMap<u64, u64> = BTreeMap::new();
-    let rows = node.rows();
-    let batches = findings(&rows, "batch");
-    for batch in &batches {
-        for record in number(batch, "first")..=number(batch, "last") {
-            *times.entry(record).or_default() += 1;
-        }
-    }
-    assert_eq!(times.len() as u64, written, "records without a result");
-    let repeated: Vec<_> = times.iter().filter(|(_, times)| **times != 1).take(5).collect();
-    assert!(repeated.is_empty(), "records with several results: {repeated:?}");
-    assert_eq!(number(batches.last().unwrap(), "in_state"), written, "the state disagrees with the records");
+    check_once(&node.rows(), written);
     report("kill -9 while records flow", &[("kills", kills.to_string()), ("records", written.to_string())]);
     assert!(node.stop().success());
 }
