@@ -45,11 +45,8 @@ use picket_journal::Position;
 pub use error::StateError;
 pub use memory::MemoryTable;
 pub use read::{Checkpoints, Snapshot};
-<<<<<<< HEAD
-pub use room::Room;
-=======
 pub use remembered::{DUE_DAYS, KEPT_DAYS, Place, Remembered};
->>>>>>> sweep
+pub use room::Room;
 pub use table::{Batch, KeyValue, Table};
 pub use write::{MAX_KEY_BYTES, MAX_NAME_BYTES, Write, WriteError};
 

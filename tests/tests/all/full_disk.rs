@@ -76,11 +76,15 @@ fn a_disk_that_fills_up_holds_records_back_until_there_is_room() {
     let last = 1_500_000;
     let bytes = write(&node, 501..=last);
     is_told(&node);
-    assert!(node.metric("picket_commit_failures_total{reason=\"disk-full\"}") >= 1.0);
-    // What one call takes and what waits for it are less than half of it; the rest was not even read.
-    let status = node.cli("status --output json").json();
-    let behind = status["status"]["sources"][0]["lag_bytes"]["ledger"].as_u64().unwrap();
-    assert!(behind > bytes / 2, "{behind} of {bytes} bytes are left in the log");
+    let behind = || {
+        let sources = node.cli("status --output json").json()["status"]["sources"].clone();
+        sources[0]["lag_bytes"]["ledger"].as_u64().unwrap_or(0)
+    };
+    until("the source has seen it", || (behind() > bytes / 2).then_some(()));
+    let failures = || node.metric("picket_commit_failures_total{reason=\"disk-full\"}");
+    until("the plugin has tried again and again", || (failures() >= 5.0).then_some(()));
+    // What one call takes and what waits for it are less than half of it; the rest is not even read.
+    assert!(behind() > bytes / 2, "{} of {bytes} bytes are left in the log", behind());
     disk.make_room();
     goes_on(&mut node, last);
 }
