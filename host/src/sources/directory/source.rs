@@ -65,6 +65,7 @@ pub trait ScanLog: Send + Sync {
 }
 
 /// What a `directory` source needs.
+#[derive(Clone)]
 pub struct Parts {
     /// Its name.
     pub name: String,
