@@ -35,6 +35,17 @@ pub(crate) fn check_accounts(rows: &[Value], last: u64) {
     assert_eq!(expected, last + 1);
 }
 
+/// The same without the plugin's memory, of which a crash takes what was not stored.
+pub(crate) fn check_entries(rows: &[Value], last: u64) {
+    let mut entered = 0;
+    for batch in findings(rows, "batch") {
+        assert_eq!(number(&batch, "first"), entered + 1, "a record is missing or came twice: {batch}");
+        entered = number(&batch, "last");
+        assert_eq!(number(&batch, "in_state"), entered, "the plugin's state disagrees: {batch}");
+    }
+    assert_eq!(entered, last);
+}
+
 /// The last number that has been processed.
 pub(crate) fn done(rows: &[Value]) -> u64 {
     findings(rows, "batch").last().map_or(0, |batch| number(batch, "last"))

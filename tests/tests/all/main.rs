@@ -8,6 +8,7 @@ mod bad_input;
 mod change;
 mod containers;
 mod crash;
+mod ended;
 mod hostile;
 mod ledger;
 mod reload;
