@@ -19,11 +19,15 @@ use crate::{binary, rows};
 pub struct NodeBuilder {
     folder: TempDir,
     config: String,
+    program: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// A running, stopped or killed agent and its folder.
 pub struct Node {
     folder: TempDir,
+    program: PathBuf,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -50,7 +54,7 @@ impl Node {
              [reload]\nsettle = \"50ms\"\npoll = \"1s\"\n\
              [forwarders.results]\nkind = \"file\"\npath = \"{root}/results.ndjson\"\n"
         );
-        NodeBuilder { folder, config }
+        NodeBuilder { folder, config, program: binary::picket().to_owned(), environment: Vec::new() }
     }
 
     /// A path in the node's folder.
@@ -69,9 +73,10 @@ impl Node {
         assert!(self.child.is_none(), "the agent runs already");
         let log =
             OpenOptions::new().create(true).append(true).open(self.path("agent.log")).expect("the log opens");
-        let child = Command::new(binary::picket())
+        let child = Command::new(&self.program)
             .args(["run", "--config"])
             .arg(self.path("picket.toml"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("XDG_CACHE_HOME", binary::cache())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
@@ -112,6 +117,12 @@ impl Node {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child can be signalled");
         until("the agent ends", || child.try_wait().expect("a child can be waited for"))
+    }
+
+    /// Waits until the agent ends by itself.
+    pub fn until_ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the agent runs");
+        until("the agent ends by itself", || child.try_wait().expect("a child can be waited for"))
     }
 
     /// Runs another verb of the program with this node's configuration: `check`, `findings --severity high`.
@@ -229,6 +240,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Runs another program as the agent, with more variables in its environment.
+    pub fn program(mut self, program: &str, environment: &[(&str, &str)]) -> Self {
+        self.program = program.into();
+        self.environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self
+    }
+
     /// Installs a component as the plugin `name`.
     pub fn install(self, component: &Path, name: &str) -> Self {
         install(&self.folder.path().join("plugins"), component, name);
@@ -255,7 +274,7 @@ impl NodeBuilder {
     pub fn build(self) -> Node {
         fs::write(self.folder.path().join("picket.toml"), &self.config)
             .expect("the configuration can be written");
-        Node { folder: self.folder, child: None }
+        Node { folder: self.folder, program: self.program, environment: self.environment, child: None }
     }
 
     /// Starts the agent and waits until it is ready.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use super::daemon::{self, Daemon};
+use super::lost::{Lifelines, Lost};
 use super::retry::Retry;
 use crate::config::{self, Checked, Options, Problems};
 use crate::lifecycle::watch::{LONGEST_UNREST, Picture, Watch};
@@ -23,6 +24,8 @@ enum Event {
     Reload(Option<Sender<Reloaded>>),
     /// A worker tells what happened to its generation.
     Heard(worker::Event),
+    /// A thread has ended without which the agent cannot do its work.
+    Lost(Lost),
     /// Finish the work and end.
     Stop,
 }
@@ -129,6 +132,7 @@ pub(super) struct Loop<'a> {
     daemon: &'a mut Daemon,
     requests: Receiver<Request>,
     heard: Receiver<worker::Event>,
+    lifelines: Lifelines,
     watched: Watched,
     retry: Retry,
 }
@@ -136,20 +140,21 @@ pub(super) struct Loop<'a> {
 impl<'a> Loop<'a> {
     /// Ready to run, with what was watched since before the start.
     pub(super) fn new(daemon: &'a mut Daemon, requests: Receiver<Request>, watched: Watched) -> Self {
-        let heard = daemon.heard();
+        let (heard, lifelines) = (daemon.heard(), daemon.lifelines());
         let mut retry = Retry::default();
         retry.loaded(daemon.is_worth_a_retry(), Instant::now());
-        Self { daemon, requests, heard, watched, retry }
+        Self { daemon, requests, heard, lifelines, watched, retry }
     }
 
-    /// Runs until somebody wants the agent to stop.
-    pub(super) fn run(mut self) {
+    /// Runs until somebody wants the agent to stop, or it has to.
+    pub(super) fn run(mut self) -> Result<(), Lost> {
         loop {
             match self.next() {
                 Event::Look => self.look(),
                 Event::Reload(reply) => self.reload(reply),
-                Event::Heard(event) => self.daemon.heard_from(event),
-                Event::Stop => return,
+                Event::Heard(event) => self.heard(event),
+                Event::Lost(lost) => return Err(lost),
+                Event::Stop => return Ok(()),
             }
         }
     }
@@ -163,9 +168,20 @@ impl<'a> Loop<'a> {
                 Ok(Request::Reload(reply)) => Event::Reload(reply),
                 Ok(Request::Stop) | Err(_) => Event::Stop,
             },
+            recv(self.lifelines.commit) -> _ => Event::Lost(Lost::Commit),
+            recv(self.lifelines.files) -> _ => Event::Lost(Lost::Files),
             recv(self.heard) -> event => event.map_or(Event::Stop, Event::Heard),
             recv(self.watched.watch.hints()) -> _ => Event::Look,
             default(self.retry.wait(poll, Instant::now())) => Event::Look,
+        }
+    }
+
+    /// Hands on what a worker told. What there is no thread for is started with the next load.
+    fn heard(&mut self, event: worker::Event) {
+        let before = self.daemon.is_worth_a_retry();
+        self.daemon.heard_from(event);
+        if self.daemon.is_worth_a_retry() && !before && !self.retry.is_planned() {
+            self.retry.loaded(true, Instant::now());
         }
     }
 
@@ -244,5 +260,60 @@ impl<'a> Loop<'a> {
         }
         self.watched.loaded(seen, self.daemon.checked(), self.daemon.options());
         Some(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::telemetry;
+
+    fn daemon(folder: &std::path::Path) -> (Daemon, Watched) {
+        let text = format!("data_dir = \"{}\"", folder.display());
+        let options = Options::default();
+        let checked = config::load_text("picket.toml", &text, &options).unwrap();
+        let watched = Watched::before_start(&checked, &options);
+        (Daemon::start(checked, options, telemetry::registry().unwrap()).unwrap(), watched)
+    }
+
+    /// What the loop comes to when a thread ends.
+    fn loses(which: fn(&mut Lifelines) -> &mut Receiver<std::convert::Infallible>) -> Result<(), Lost> {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut daemon, watched) = daemon(folder.path());
+        let (_control, requests) = Control::new();
+        let mut control_loop = Loop::new(&mut daemon, requests, watched);
+        let (lives, ended) = bounded(0);
+        *which(&mut control_loop.lifelines) = ended;
+        let thread = std::thread::spawn(move || {
+            let _lives = lives;
+            panic!("a bug");
+        });
+        let outcome = control_loop.run();
+        assert!(thread.join().is_err());
+        daemon.stop().unwrap();
+        outcome
+    }
+
+    #[test]
+    fn the_loop_ends_with_the_thread_that_has_ended() {
+        assert_eq!(loses(|lifelines| &mut lifelines.commit), Err(Lost::Commit));
+        assert_eq!(loses(|lifelines| &mut lifelines.files), Err(Lost::Files));
+    }
+
+    #[test]
+    fn the_loop_goes_on_while_all_threads_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut daemon, watched) = daemon(folder.path());
+        let (control, requests) = Control::new();
+        let lifelines = daemon.lifelines();
+        assert!(control.send(Request::Stop));
+        assert_eq!(Loop::new(&mut daemon, requests, watched).run(), Ok(()));
+        assert_eq!(lifelines.commit.try_recv(), Err(crossbeam_channel::TryRecvError::Empty));
+        assert_eq!(lifelines.files.try_recv(), Err(crossbeam_channel::TryRecvError::Empty));
+        daemon.stop().unwrap();
+        // Those of the daemon's own threads, not of others.
+        assert_eq!(lifelines.commit.recv(), Err(crossbeam_channel::RecvError));
+        assert_eq!(lifelines.files.recv(), Err(crossbeam_channel::RecvError));
     }
 }

@@ -1,6 +1,7 @@
 //! The parts that every run of plugins needs, a daemon's as well as a one-shot's: state, journal, commit,
 //! series store, sandbox and the plugin table. Starts them in order and stops them in the reverse order.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,9 +127,15 @@ impl Core {
         })
     }
 
+    /// A channel that is closed when the commit thread has ended.
+    pub(super) fn commit_ended(&self) -> Receiver<Infallible> {
+        self.commit_thread.ended()
+    }
+
     /// Finishes what plugins hold. Sources have been stopped before.
     pub(super) fn stop_plugins(mut self, drain: Duration) -> Stopped {
-        self.lifecycle.drain(drain);
+        // Whose thread had panicked is logged there; its sources read again what was not committed.
+        let _ = self.lifecycle.drain(drain);
         Stopped { commit_thread: self.commit_thread }
     }
 }

@@ -14,6 +14,7 @@ use crossbeam_channel::Receiver;
 use super::control::{NotLoaded, Reloaded};
 use super::core::{Core, Folders};
 use super::every::Every;
+use super::lost::Lifelines;
 use super::maintenance::{self, Maintenance};
 use super::own_metrics::{self, OwnMetrics};
 use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
@@ -124,6 +125,14 @@ impl Daemon {
     /// What the API shows.
     pub(super) fn shown(&self) -> Arc<Shown> {
         self.shown.clone()
+    }
+
+    /// Channels that are closed when threads have ended without which the agent does not do its work.
+    pub(super) fn lifelines(&self) -> Lifelines {
+        // Once the agent stops, nobody asks.
+        let files = lock(&self.parts).as_ref().map(|parts| parts.sources.files_ended());
+        let files = files.unwrap_or_else(crossbeam_channel::never);
+        Lifelines { commit: self.core.commit_ended(), files }
     }
 
     /// What workers tell.

@@ -1,6 +1,8 @@
-//! A thread that does something at intervals until it is stopped. Misses are not made up for.
+//! A thread that does something at intervals until it is stopped. Misses are not made up for. A panic ends
+//! what was being done, and the next interval tries again.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,7 @@ impl Every {
 
     /// Another interval counts from now on.
     pub(super) fn set_interval(&self, interval: Duration) {
-        // A thread that ended by a panic has been reported by the panic's own message.
+        // The thread ends only when it is stopped.
         let _ = self.intervals.send(interval);
     }
 
@@ -43,7 +45,14 @@ impl Every {
 fn run(mut interval: Duration, changes: &Receiver<Duration>, mut work: impl FnMut()) {
     loop {
         let started = Instant::now();
-        work();
+        // What is done at intervals begins from what it finds, whatever the last time left.
+        if catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+            let thread = std::thread::current();
+            tracing::error!(
+                what = thread.name().unwrap_or_default(),
+                "What is done at intervals panicked; it is tried again after the interval. Please report this."
+            );
+        }
         loop {
             match changes.recv_deadline(started + interval) {
                 Ok(changed) => interval = changed,
@@ -72,5 +81,18 @@ mod tests {
         every.stop();
         // The sender is gone with the work.
         while done.recv().is_ok() {}
+    }
+
+    #[test]
+    fn work_that_panics_is_done_again_at_the_interval() {
+        let (did, done) = crossbeam_channel::unbounded();
+        let mut times = 0;
+        let every = Every::start("test", Duration::from_millis(1), move || {
+            times += 1;
+            did.send(times).unwrap();
+            assert!(times != 1, "the first time");
+        });
+        assert_eq!(done.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+        every.unwrap().stop();
     }
 }

@@ -11,6 +11,7 @@ mod core;
 mod daemon;
 mod disk;
 mod every;
+mod lost;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
@@ -28,6 +29,7 @@ use crate::api;
 use crate::config::{Checked, Options};
 
 pub use check::{Found, check, data_problem};
+pub use lost::Lost;
 pub use series::StoreReader;
 
 /// The hidden verb that compiles one component in a child process.
@@ -38,7 +40,8 @@ pub fn compile_child() -> std::process::ExitCode {
     picket_sandbox::compile_child()
 }
 
-/// Runs the agent until it is told to stop. `options` say where a reload reads the configuration.
+/// Runs the agent until it is told to stop. `options` say where a reload reads the configuration. The error is
+/// a [`Lost`] when it had to stop because a part of it was gone.
 pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
     let (control, requests) = control::Control::new();
     // First of all, so that a signal during the start is not lost.
@@ -57,11 +60,16 @@ pub fn run(checked: Checked, options: Options) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"), socket = %daemon.checked().api.socket.display(),
         listen = server.address().map(|address| address.to_string()).unwrap_or_default(), "The agent runs."
     );
-    control::Loop::new(&mut daemon, requests, watched).run();
-    tracing::info!("The agent stops: plugins finish what they hold.");
+    let ended = control::Loop::new(&mut daemon, requests, watched).run();
+    match &ended {
+        Ok(()) => tracing::info!("The agent stops: plugins finish what they hold."),
+        Err(lost) => tracing::error!(error = %lost, "The agent has to stop."),
+    }
     server.stop();
     let stopped = daemon.stop();
     signals.stop();
     tracing::info!("The agent has stopped.");
+    // What is gone keeps others from ending well, and is the cause.
+    ended?;
     stopped
 }

@@ -4,10 +4,12 @@
 //! journal and is read from there.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use prometheus::Registry;
 
 use super::core::{Core, Folders, Stopped};
@@ -102,9 +104,10 @@ pub fn analyze(request: &AnalyzeRequest, report: &mut dyn Report) -> anyhow::Res
         let routes = run.core.router.routes(name);
         let (metrics, before) = (metrics.of(name), done.clone());
         let (told, progress) = crossbeam_channel::unbounded();
+        let ended = run.core.commit_ended();
         // Reading waits for room in the lanes while this thread shows what has been committed.
         let read = std::thread::scope(|scope| {
-            let mut go_on = |now: once::Progress| told.send(now).is_ok();
+            let mut go_on = |now: once::Progress| lives(&ended) && told.send(now).is_ok();
             let (config, routes, metrics) = (&config, &routes, &metrics);
             let reader =
                 scope.spawn(move || once::read_once(files, name, config, routes, metrics, &mut go_on));
@@ -138,7 +141,7 @@ pub fn scan(request: &ScanRequest, report: &mut dyn Report) -> anyhow::Result<Su
     let bound = directory::Config::new(Vec::new()).max_file_bytes.0;
     let (told, news) = crossbeam_channel::unbounded();
     let last = std::thread::scope(|scope| {
-        let mut watcher = Told(told);
+        let mut watcher = Told(told, run.core.commit_ended());
         let (paths, routes) = (&request.paths, &routes);
         let scanner = scope.spawn(move || scan_once(paths, bound, routes, &mut watcher));
         while !scanner.is_finished() {
@@ -159,17 +162,23 @@ enum News {
 }
 
 /// Tells it to the thread that shows it.
-struct Told(crossbeam_channel::Sender<News>);
+struct Told(Sender<News>, Receiver<Infallible>);
 
 impl Watcher for Told {
     fn go_on(&mut self, progress: &directory::once::Progress) -> bool {
-        self.0.send(News::Progress(progress.clone())).is_ok()
+        lives(&self.1) && self.0.send(News::Progress(progress.clone())).is_ok()
     }
 
     fn skipped(&mut self, path: &Path, reason: &Unscannable) {
         // Nobody listens any more only when the run ends with an error of its own.
         let _ = self.0.send(News::Skipped(format!("{}: {reason}", path.display())));
     }
+}
+
+/// Whether the thread that commits does. Without it plugins take nothing more, and nobody would wait for room
+/// with success.
+fn lives(ended: &Receiver<Infallible>) -> bool {
+    ended.try_recv() == Err(TryRecvError::Empty)
 }
 
 /// A core that is thrown away, and the place in its journal up to which results were shown.
@@ -203,7 +212,7 @@ impl Run {
     }
 
     /// Shows progress and what was left out.
-    fn hear(&mut self, news: &crossbeam_channel::Receiver<News>, report: &mut dyn Report) {
+    fn hear(&mut self, news: &Receiver<News>, report: &mut dyn Report) {
         let mut last = None;
         for news in news.try_iter() {
             match news {
@@ -242,7 +251,10 @@ impl Run {
 
     /// Lets the plugins finish, and shows the rest.
     fn finish(mut self, report: &mut dyn Report) -> anyhow::Result<Summary> {
-        self.core.lifecycle.drain(PATIENCE);
+        for plugin in self.core.lifecycle.drain(PATIENCE) {
+            let what = "its thread ended by a bug of the agent, and what it had not finished has no results";
+            self.problem(report, &format!("plugin `{plugin}`: {what}; please report this"));
+        }
         self.show(report, Duration::ZERO)?;
         let plugins = self.core.lifecycle.statuses().all();
         let counts = plugins.iter().map(|plugin| self.core.workers.counts(&plugin.name));

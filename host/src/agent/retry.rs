@@ -24,6 +24,11 @@ impl Retry {
         self.next = self.pause.map(|pause| now + pause);
     }
 
+    /// Whether there will be another load.
+    pub(super) fn is_planned(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Whether it is time.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next.is_some_and(|next| next <= now)
@@ -43,8 +48,9 @@ mod tests {
     fn pauses_grow_to_a_bound_and_end_with_success() {
         let now = Instant::now();
         let mut retry = Retry::default();
-        assert!(!retry.is_due(now));
+        assert!(!retry.is_due(now) && !retry.is_planned());
         retry.loaded(true, now);
+        assert!(retry.is_planned());
         assert!(!retry.is_due(now) && retry.is_due(now + FIRST));
         assert_eq!(retry.wait(Duration::from_secs(3600), now), FIRST);
         assert_eq!(retry.wait(Duration::from_secs(1), now), Duration::from_secs(1));

@@ -130,6 +130,7 @@ impl Shown {
             state: match status.state {
                 PluginState::Active => dto::PluginState::Active,
                 PluginState::Resting => dto::PluginState::Resting,
+                PluginState::Ended => dto::PluginState::Ended,
                 PluginState::Rejected => dto::PluginState::Rejected,
             },
             active: active.map(|active| dto::GenerationView {
@@ -204,6 +205,7 @@ impl View for AgentView {
             let state = match status.state {
                 PluginState::Active => "active",
                 PluginState::Resting => "resting",
+                PluginState::Ended => "ended",
                 PluginState::Rejected => "rejected",
             };
             *plugins.entry(state.to_owned()).or_default() += 1;

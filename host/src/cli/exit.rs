@@ -10,6 +10,8 @@ use crate::telemetry::escape;
 pub(super) const FAILED: u8 = 1;
 /// The command line is wrong.
 pub(super) const USAGE: u8 = 2;
+/// A part of the agent has ended by a bug (`EX_SOFTWARE`).
+pub(super) const BUG: u8 = 70;
 /// The configuration cannot be used (`EX_CONFIG`).
 pub(super) const CONFIG: u8 = 78;
 
@@ -22,6 +24,9 @@ pub enum Failure {
     /// The configuration cannot be used.
     #[error("{0}")]
     Config(#[from] Problems),
+    /// The agent had to stop because a part of it has ended by a bug.
+    #[error("{0}")]
+    Bug(crate::agent::Lost),
     /// Anything else.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
@@ -45,6 +50,7 @@ pub(super) fn code(done: Result<(), Failure>, output: Output) -> ExitCode {
     let code = match &failure {
         Failure::Usage(_) => USAGE,
         Failure::Config(_) => CONFIG,
+        Failure::Bug(_) => BUG,
         Failure::Failed(error) if is_broken_pipe(error) => return ExitCode::SUCCESS,
         Failure::Failed(_) => FAILED,
         Failure::Said(code) => *code,

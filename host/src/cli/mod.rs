@@ -1,8 +1,9 @@
 //! The command line: one file for each verb.
 //!
 //! Verbs print what they found to standard output and everything else to standard error. They end with
-//! 0 when all is well, 1 when something failed, 2 for a wrong command line, 78 for a configuration
-//! that cannot be used (`EX_CONFIG` of sysexits).
+//! 0 when all is well, 1 when something failed, 2 for a wrong command line, 70 when the agent had to stop because
+//! a part of it has ended by a bug (`EX_SOFTWARE` of sysexits), 78 for a configuration that cannot be used
+//! (`EX_CONFIG`).
 
 mod alerts;
 mod analyze;

@@ -91,6 +91,11 @@ fn show_plugin(text: &mut String, plugin: &PluginView, paint: Paint, now: u64) -
             let left = plugin.circuit.until.map_or(0, |until| until.0.saturating_sub(now));
             paint.bad(&format!("resting after failures, tried again in {} s", left / 1_000_000_000))
         }
+        PluginState::Ended => {
+            let left = plugin.circuit.until.map_or(0, |until| until.0.saturating_sub(now));
+            let left = left / 1_000_000_000;
+            paint.bad(&format!("its thread ended by a bug of the agent, another one serves in {left} s"))
+        }
         PluginState::Rejected => paint.bad("rejected"),
     };
     let kinds = plugin.kinds.join(", ");

@@ -95,6 +95,8 @@ struct Received {
     numbers: Vec<u64>,
     batches: usize,
     errors: VecDeque<SendError>,
+    /// It panics when it has taken everything.
+    buggy: bool,
     down: bool,
 }
 
@@ -132,6 +134,10 @@ impl Forwarder for Receiver {
         inner.numbers.extend(frames[..kept].iter().map(Frame::time));
         match error {
             Some(error) => Err(error),
+            None if inner.buggy => {
+                drop(inner);
+                panic!("a bug of the receiver");
+            }
             None => Ok((inner.numbers.len() as u64).to_le_bytes().to_vec()),
         }
     }
@@ -239,6 +245,26 @@ fn stopping_does_not_wait_for_a_receiver_that_is_down() {
     let drain = agent.drain(&receiver);
     receiver.wait_for(10);
     let _stopped = drain.stop(LONG);
+}
+
+#[test]
+fn a_panic_is_shown_and_what_was_in_hand_is_sent_again() {
+    let agent = Agent::start(8);
+    let receiver = Receiver::default();
+    let drain = agent.drain(&receiver);
+    agent.commit(0..10);
+    receiver.wait_for(10);
+    receiver.inner().buggy = true;
+    agent.commit(10..20);
+    wait_until(|| drain.status().error.is_some());
+    let error = drain.status().error.unwrap();
+    assert!(error.contains("a bug of the receiver") && error.contains("report"), "{error}");
+    receiver.inner().buggy = false;
+    agent.commit(20..30);
+    wait_until(|| drain.status().error.is_none() && drain.status().queued_bytes == 0);
+    receiver.wait_for(30);
+    assert!(agent.counter("picket_forwarder_retries_total") >= 1.0);
+    drain.stop(LONG).release();
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! A drain's thread.
+//! A drain's thread. It outlives a panic in a step: the step has failed, and is tried again like any other.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::metrics::Reason;
 use crate::model::Frame;
 use crate::pipeline::commit;
 use crate::state::StateError;
+use crate::telemetry;
 
 /// How long the thread sleeps when nothing comes, before it looks whether it has to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -68,6 +70,8 @@ enum Failed {
     Read(#[from] JournalError),
     #[error("cannot store the cursor: {0}")]
     Store(#[from] StateError),
+    #[error("a bug of the agent ({0}); please report this")]
+    Panicked(String),
 }
 
 impl Worker {
@@ -111,7 +115,7 @@ impl Worker {
 
     pub(super) fn run(mut self) {
         loop {
-            let step = self.step();
+            let step = self.caught_step();
             self.show(step.as_ref().err());
             let wait = match step {
                 Ok(Step::Went) => {
@@ -152,6 +156,15 @@ impl Worker {
                 "The journal no longer has what comes next; results were not sent.");
             self.deps.metrics.failed(&self.name, Reason::Expelled, 1);
         }
+    }
+
+    /// Only the cursor outlives a panic. It moves when a batch was accepted; the forwarder resumes at its note
+    /// and the reader at its position, as after any error.
+    fn caught_step(&mut self) -> Result<Step, Failed> {
+        catch_unwind(AssertUnwindSafe(|| self.step())).unwrap_or_else(|panic| {
+            self.resumed = false;
+            Err(Failed::Panicked(telemetry::panic_message(panic.as_ref()).to_owned()))
+        })
     }
 
     fn step(&mut self) -> Result<Step, Failed> {

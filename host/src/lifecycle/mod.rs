@@ -17,6 +17,7 @@ pub mod trusted;
 
 mod candidate;
 mod change;
+mod ended;
 mod kept;
 mod metrics;
 mod passing;
@@ -110,7 +111,7 @@ pub struct Lifecycle {
     statuses: Statuses,
     /// What failed by its own fault: it is not tried again until it changes.
     refusals: Refusals,
-    /// Whether the last change failed for reasons that pass by themselves.
+    /// See [`is_transient`](Lifecycle::is_transient).
     transient: bool,
     sources: BTreeMap<String, Brings>,
 }
@@ -155,8 +156,8 @@ impl Lifecycle {
         component.chain(plugins.values().filter_map(|plugin| plugin.assets.clone())).collect()
     }
 
-    /// Whether the last change failed only for reasons that pass by themselves, so that it is worth
-    /// trying again with the same files.
+    /// Whether the last change failed only for reasons that pass by themselves, or there was no thread for a
+    /// plugin, so that it is worth trying again with the same files.
     pub fn is_transient(&self) -> bool {
         self.transient
     }
@@ -178,6 +179,7 @@ impl Lifecycle {
                     self.statuses.circuit(&origin.plugin, open);
                 }
             }
+            Event::Ended { plugin, reason } => self.ended(&plugin, reason),
             Event::Blamed { origin, place, reason } => {
                 self.statuses.blamed(Blame { origin, place, reason, time: now_nanos() })
             }
@@ -210,14 +212,13 @@ impl Lifecycle {
         self.update_routes();
     }
 
-    /// Stops all plugins: each finishes what it holds, up to a deadline. Their statuses stay readable.
-    pub fn drain(&mut self, deadline: Duration) {
+    /// Stops all plugins: each finishes what it holds, up to a deadline. Their statuses stay readable. Gives
+    /// the names of those whose thread had panicked.
+    pub fn drain(&mut self, deadline: Duration) -> Vec<String> {
         let table = std::mem::take(&mut self.table);
         self.update_routes();
         let stopping: Vec<_> = table.into_values().map(|slot| slot.drain(Ending::Drained)).collect();
         let until = std::time::Instant::now() + deadline;
-        for drained in stopping {
-            drained.wait(until);
-        }
+        stopping.into_iter().filter_map(|drained| drained.wait(until).err()).collect()
     }
 }

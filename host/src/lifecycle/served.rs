@@ -29,6 +29,11 @@ impl<T> Served<T> {
         self.current.0 == *digest
     }
 
+    /// What the worker goes back to if the current one's first call fails, as far as it has told.
+    pub(super) fn comes_back(&self) -> Option<&T> {
+        self.former.first().map(|(_, made)| made)
+    }
+
     /// What serves and what may come back.
     pub(super) fn digests(&self) -> Vec<Digest> {
         std::iter::once(&self.current).chain(&self.former).map(|(digest, _)| *digest).collect()
@@ -84,8 +89,10 @@ mod tests {
     #[test]
     fn the_last_one_that_worked_comes_back_over_all_that_were_never_called() {
         let mut served = served(&["one", "two", "three"]);
+        assert_eq!(served.comes_back(), Some(&"one"));
         assert!(served.reverted(&digest("three"), &digest("one")));
         assert_eq!(served.current(), &"one");
+        assert_eq!(served.comes_back(), None);
         assert_eq!(served.digests(), [digest("one")]);
     }
 

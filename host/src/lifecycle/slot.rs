@@ -10,7 +10,9 @@ use super::candidate::{Candidate, Rejection};
 use super::config::Plugin;
 use super::served::Served;
 use crate::model::{Digest, Origin};
+use crate::pipeline::circuit::Patience;
 use crate::pipeline::control::{Control, Ending, NotReady, Prepare};
+use crate::pipeline::ends::Ends;
 use crate::pipeline::generation::{Generation, Surroundings};
 use crate::pipeline::lane::LaneSender;
 use crate::pipeline::work::Work;
@@ -33,6 +35,10 @@ pub(super) struct Slot {
     pub(super) lane: LaneSender<Work, Control>,
     /// Its thread.
     pub(super) thread: JoinHandle<()>,
+    /// When it rests.
+    pub(super) patience: Patience,
+    /// Threads that have ended by themselves.
+    pub(super) ends: Ends,
 }
 
 /// A candidate that has taken its predecessor's memory and waits for the word.
@@ -55,13 +61,21 @@ impl Slot {
         surroundings: Surroundings,
         lane: LaneSender<Work, Control>,
         thread: JoinHandle<()>,
+        patience: Patience,
     ) -> Self {
-        Self { served: Served::new(first.0.origin.generation, first), surroundings, lane, thread }
+        let served = Served::new(first.0.origin.generation, first);
+        let ends = Ends::new(patience, Instant::now());
+        Self { served, surroundings, lane, thread, patience, ends }
     }
 
     /// The generation that serves.
     pub(super) fn generation(&self) -> &Arc<Generation> {
         &self.served.current().0
+    }
+
+    /// The generation that serves again if that one's first call fails.
+    pub(super) fn comes_back(&self) -> Option<&Arc<Generation>> {
+        self.served.comes_back().map(|(generation, _)| generation)
     }
 
     /// The section it was made of.
@@ -157,13 +171,14 @@ pub(super) struct Draining {
 
 impl Draining {
     /// Waits until it is finished or the deadline has passed; then it is stopped as it is, and what it
-    /// did not finish is read again by whoever serves next.
-    pub(super) fn wait(self, until: Instant) {
-        self.wait_twice(until, until + LAST_CALL);
+    /// did not finish is read again by whoever serves next. The error is the name of a plugin whose thread
+    /// had panicked.
+    pub(super) fn wait(self, until: Instant) -> Result<(), String> {
+        self.wait_twice(until, until + LAST_CALL)
     }
 
     /// Waits for the work until one moment and for the thread until another.
-    fn wait_twice(self, until: Instant, give_up: Instant) {
+    fn wait_twice(self, until: Instant, give_up: Instant) -> Result<(), String> {
         if timed_out(&self.finished, until) {
             tracing::warn!(plugin = self.plugin, "The plugin was stopped before it had finished its work.");
             let (done, stopped) = bounded(1);
@@ -176,12 +191,13 @@ impl Draining {
                     "The plugin's thread does not end and is left behind: it waits for a commit, or a call \
                      does not come back. What it has not committed is read again by whoever serves next."
                 );
-                return;
+                return Ok(());
             }
         }
-        if self.thread.join().is_err() {
+        self.thread.join().map_err(|_| {
             tracing::error!(plugin = self.plugin, "The plugin's thread panicked. Please report this.");
-        }
+            self.plugin
+        })
     }
 }
 
@@ -210,8 +226,20 @@ mod tests {
             let _waits = (until_told.recv(), receiver, done);
         });
         let draining = Draining { lane: sender, finished, thread, plugin: "stuck".into() };
-        draining.wait_twice(Instant::now(), Instant::now());
+        assert_eq!(draining.wait_twice(Instant::now(), Instant::now()), Ok(()));
         drop(go_on);
+    }
+
+    #[test]
+    fn a_thread_that_panicked_is_named() {
+        let (sender, receiver) = lane("p", 1);
+        let (done, finished) = bounded(1);
+        let thread = std::thread::spawn(move || {
+            let _kept = (receiver, done);
+            panic!("a bug");
+        });
+        let draining = Draining { lane: sender, finished, thread, plugin: "p".into() };
+        assert_eq!(draining.wait(Instant::now() + Duration::from_secs(3600)), Err("p".into()));
     }
 
     #[test]
@@ -225,7 +253,8 @@ mod tests {
             drop(receiver.next(None, true));
         });
         let draining = Draining { lane: sender, finished, thread, plugin: "slow".into() };
-        draining.wait_twice(Instant::now(), Instant::now() + Duration::from_secs(3600));
+        let ended = draining.wait_twice(Instant::now(), Instant::now() + Duration::from_secs(3600));
+        assert_eq!(ended, Ok(()));
         assert_eq!(Arc::strong_count(&ended), 1, "the thread has ended");
     }
 }

@@ -22,6 +22,8 @@ pub enum PluginState {
     Active,
     /// It serves, but rests after failures.
     Resting,
+    /// Its thread ended by a bug of the agent; another one serves after a rest.
+    Ended,
     /// No generation has served since the agent started.
     Rejected,
 }
@@ -109,10 +111,20 @@ pub struct PluginStatus {
     pub rejected: Option<Rejected>,
     /// Until when it rests, Unix time in nanoseconds.
     pub rests_until: Option<u64>,
-    /// Failures in a row that made it rest.
+    /// Failures, or ends of its thread, in a row that made it rest.
     pub failures: u32,
     /// What it could not process last.
     pub blame: Option<Blame>,
+}
+
+impl PluginStatus {
+    /// It rests for so long after so many failures, or it does not.
+    fn rests(&mut self, rests: Option<(u32, Duration)>, resting: PluginState, working: PluginState) {
+        let nanos = |pause: Duration| u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        self.state = if rests.is_some() { resting } else { working };
+        self.failures = rests.map_or(0, |(failures, _)| failures);
+        self.rests_until = rests.map(|(_, pause)| now_nanos().saturating_add(nanos(pause)));
+    }
 }
 
 /// All plugins; clones share them.
@@ -198,10 +210,18 @@ impl Statuses {
     pub(super) fn circuit(&self, plugin: &str, open: Option<(u32, Duration)>) {
         self.with(plugin, |status| {
             let serves = if status.active.is_some() { PluginState::Active } else { PluginState::Rejected };
-            status.state = if open.is_some() { PluginState::Resting } else { serves };
-            let nanos = |pause: Duration| u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
-            status.failures = open.map_or(0, |(failures, _)| failures);
-            status.rests_until = open.map(|(_, pause)| now_nanos().saturating_add(nanos(pause)));
+            status.rests(open, PluginState::Resting, serves);
+        });
+    }
+
+    /// Another thread serves the same, after a pause.
+    pub(super) fn ended(&self, slot: &Slot, pause: Duration) {
+        self.with(&slot.generation().origin.plugin, |status| {
+            if let Some(active) = &mut status.active {
+                active.live.lane = slot.lane.clone();
+            }
+            let rests = Some((slot.ends.in_a_row(), pause));
+            status.rests(rests, PluginState::Ended, PluginState::Active);
         });
     }
 

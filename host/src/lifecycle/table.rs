@@ -19,7 +19,7 @@ use crate::pipeline::generation::Surroundings;
 use crate::pipeline::lane::lane;
 use crate::pipeline::matcher::MatchError;
 use crate::pipeline::route::{Route, SourceRoutes, Takes};
-use crate::pipeline::worker::{Start, Worker};
+use crate::pipeline::worker::{self, Start};
 
 /// How long a removed plugin may take to finish what waits for it.
 const REMOVAL: Duration = Duration::from_secs(30);
@@ -38,19 +38,21 @@ impl Lifecycle {
         let name = staged.plugin.clone();
         let (sender, receiver) = lane(name.clone(), slot::queue(&staged.section));
         let alerts = self.alerts(&name);
-        let worker = Worker::new(Start {
+        let thread = worker::spawn(Start {
             lane: receiver,
             shared: self.deps.shared.clone(),
             surroundings: surroundings.clone(),
             generation: generation.clone(),
-            instance,
+            previous: None,
+            instance: Some(instance),
             patience: wanted.patience,
             alerts,
+            anew: None,
         });
-        let thread = std::thread::Builder::new().name(format!("plugin {name}")).spawn(move || worker.run());
         match thread {
             Ok(thread) => {
-                let slot = Slot::new((generation, staged.section.clone()), surroundings, sender, thread);
+                let made = (generation, staged.section.clone());
+                let slot = Slot::new(made, surroundings, sender, thread, wanted.patience);
                 self.table.insert(name.clone(), slot);
                 self.activated(&name);
                 self.remember(&name, staged.digest);
@@ -62,7 +64,7 @@ impl Lifecycle {
     }
 
     /// The plugin's alerts as they were when it last served.
-    fn alerts(&self, plugin: &str) -> Alerts {
+    pub(super) fn alerts(&self, plugin: &str) -> Alerts {
         let stored = self.deps.state.alerts(plugin).unwrap_or_else(|error| {
             tracing::error!(plugin, %error, "Stored alerts cannot be read; they begin anew.");
             Vec::new()
@@ -91,7 +93,8 @@ impl Lifecycle {
         for name in gone {
             let Some(slot) = self.table.remove(&name) else { continue };
             self.update_routes();
-            slot.drain(Ending::Removed).wait(Instant::now() + REMOVAL);
+            // If its thread panicked, that is logged there.
+            let _ = slot.drain(Ending::Removed).wait(Instant::now() + REMOVAL);
             self.statuses.removed(&name);
             self.deps.shared.plugin_metrics.forget(&name);
             self.deps.shared.metrics.forget(&name);

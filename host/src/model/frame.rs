@@ -214,6 +214,8 @@ pub enum LifecycleEvent {
     CircuitOpened,
     /// It works again.
     CircuitClosed,
+    /// Its thread ended by a bug of the agent; another one takes its place.
+    ThreadEnded,
 }
 
 /// The unit of the journal. `kind` tells which one in JSON.

@@ -1,6 +1,6 @@
 //! The bounded queue between a source and one plugin's thread, and the plugin's mailbox for control.
 //!
-//! A lane belongs to a plugin's name and outlives its generations: a swap is a message in the
+//! A lane belongs to a plugin's thread and outlives its generations: a swap is a message in the
 //! mailbox, taken before any work that waits. A source asks [`LaneSender::has_room`] first and keeps
 //! its place when there is none, so nothing is ever dropped here.
 
@@ -30,9 +30,9 @@ pub struct Delivery {
 /// so that whichever serves in the end can choose.
 pub const UNSETTLED: u64 = 0;
 
-/// The lane's other end is gone: the plugin was removed.
+/// The lane's other end is gone: the plugin was removed, or its thread has panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the plugin was removed")]
+#[error("the plugin's thread is gone")]
 pub struct Closed;
 
 struct Queue<W, C> {
@@ -146,7 +146,7 @@ impl<W, C> LaneSender<W, C> {
         self.shared.lock().bytes
     }
 
-    /// Whether the plugin was removed.
+    /// Whether the plugin was removed, or its thread has panicked.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().closed
     }

@@ -47,6 +47,7 @@ pub struct WorkerMetrics {
     failures: IntCounterVec,
     evidence: IntCounterVec,
     untold: IntCounterVec,
+    threads_ended: IntCounterVec,
     seconds: HistogramVec,
     cpu: CounterVec,
     memory: IntGaugeVec,
@@ -107,6 +108,11 @@ impl WorkerMetrics {
             untold: counter(
                 "picket_plugin_events_dropped_total",
                 "Failures and rests that the plugin's status does not show, because too many came at once.",
+                &["plugin"],
+            )?,
+            threads_ended: counter(
+                "picket_plugin_threads_ended_total",
+                "Threads of the plugin that ended by a bug of the agent; each time another one took its place.",
                 &["plugin"],
             )?,
             seconds: register(registry, HistogramVec::new(seconds, &["plugin"]))?,
@@ -181,6 +187,11 @@ impl WorkerMetrics {
         }
     }
 
+    /// A plugin's thread has ended by a panic.
+    pub fn thread_ended(&self, plugin: &str) {
+        self.threads_ended.with_label_values(&[plugin]).inc();
+    }
+
     /// Forgets a plugin that was removed.
     pub fn forget(&self, plugin: &str) {
         for limit in keys::ALL {
@@ -193,6 +204,7 @@ impl WorkerMetrics {
             &self.passed_over,
             &self.evidence,
             &self.untold,
+            &self.threads_ended,
             &self.findings,
             &self.scans,
             &self.failed,

@@ -23,6 +23,7 @@ pub mod plugin_state;
 mod results;
 
 pub mod circuit;
+pub mod ends;
 mod round;
 
 pub mod commit;

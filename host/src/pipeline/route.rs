@@ -22,7 +22,7 @@ pub trait Deliver: Send + Sync {
     /// The interest by which the plugin wants its records chosen. Where a route's is another, what serves has
     /// changed or may change back: the plugin gets the whole block and chooses itself.
     fn interest(&self) -> u64;
-    /// Whether the plugin was removed.
+    /// Whether the plugin was removed, or its thread has panicked: then another lane takes its place.
     fn is_closed(&self) -> bool;
     /// Whether there is room for more work.
     fn has_room(&self) -> bool;

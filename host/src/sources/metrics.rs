@@ -42,6 +42,7 @@ pub struct Metrics {
     scanned: IntCounterVec,
     skipped: IntCounterVec,
     samples: IntCounterVec,
+    threads_ended: IntCounterVec,
 }
 
 impl Metrics {
@@ -99,6 +100,11 @@ impl Metrics {
                 &["source", "reason"],
             )?,
             samples: counter("picket_source_samples_total", "Samples of the host's state.", &["source"])?,
+            threads_ended: counter(
+                "picket_source_threads_ended_total",
+                "How often the source ended by a bug of the agent and began anew.",
+                &["source"],
+            )?,
         })
     }
 
@@ -184,6 +190,11 @@ impl SourceMetrics {
     /// A file was not given to scanners.
     pub fn skipped(&self, reason: &str) {
         self.all.skipped.with_label_values(&[&*self.source, reason]).inc();
+    }
+
+    /// The source ended by a panic.
+    pub fn thread_ended(&self) {
+        self.all.threads_ended.with_label_values(&[&self.source]).inc();
     }
 
     /// Samples of the host were taken.

@@ -1,6 +1,7 @@
 //! Where records, files and samples come from. Sources know routes and checkpoints; they do not know
 //! plugins, the journal or forwarders.
 
+mod anew;
 mod mistake;
 mod open;
 mod probe;

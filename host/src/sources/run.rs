@@ -4,13 +4,16 @@
 //! disks and scanners.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
+use super::anew::Anew;
 use super::directory::source::{DirectorySource, ScanLog};
 use super::file::source::FileSource;
 use super::file::thread::FileThread;
@@ -176,6 +179,12 @@ impl Sources {
         Ok(())
     }
 
+    /// A channel that is closed when the thread of all `file` sources has ended, which it does unasked only by
+    /// a panic. The other sources start their threads anew by themselves.
+    pub fn files_ended(&self) -> Receiver<Infallible> {
+        self.files.ended()
+    }
+
     /// How each source is doing, by name.
     pub fn status(&self) -> Vec<SourceStatus> {
         self.status.all()
@@ -215,7 +224,7 @@ impl Sources {
                     status: self.status.clone(),
                     stop: stop.clone(),
                 };
-                self.spawn(name, stop, move || DirectorySource::new(parts).run())
+                self.spawn(name, stop, move || DirectorySource::new(parts.clone()).run())
             }
             Checked::Host(config) => {
                 let stop = Arc::new(AtomicBool::new(false));
@@ -228,7 +237,7 @@ impl Sources {
                     status: self.status.clone(),
                     stop: stop.clone(),
                 };
-                self.spawn(name, stop, move || parts.run())
+                self.spawn(name, stop, move || parts.clone().run())
             }
         }
     }
@@ -237,11 +246,18 @@ impl Sources {
         &mut self,
         name: &str,
         stop: Arc<AtomicBool>,
-        run: impl FnOnce() + Send + 'static,
+        run: impl FnMut() + Send + 'static,
     ) -> Result<(), StartError> {
+        let anew = Anew {
+            name: name.to_owned(),
+            stop: stop.clone(),
+            router: self.deps.router.clone(),
+            metrics: self.deps.metrics.of(name),
+            status: self.status.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name(format!("source {name}"))
-            .spawn(run)
+            .spawn(move || anew.run(run))
             .map_err(|error| StartError::Thread { name: name.to_owned(), error })?;
         self.threads.insert(name.to_owned(), Running { stop, thread });
         Ok(())
@@ -258,7 +274,7 @@ impl Sources {
         if let Some(running) = self.threads.remove(name) {
             running.stop.store(true, Ordering::Relaxed);
             self.deps.router.wake();
-            // A panic has been reported by the thread's own hook.
+            // It outlives panics, and tells of them.
             let _ = running.thread.join();
             self.status.remove(name);
             self.deps.metrics.of(name).forget();

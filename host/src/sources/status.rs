@@ -90,6 +90,15 @@ impl StatusBoard {
         self.lock().insert(status.name.clone(), status);
     }
 
+    /// Adds a problem to what is shown of a source, until the source tells again how it is doing.
+    pub fn trouble(&self, name: &str, problem: Problem) {
+        let mut sources = self.lock();
+        let status = sources.entry(name.to_owned()).or_default();
+        name.clone_into(&mut status.name);
+        status.problems.truncate(MAX_PROBLEMS - 1);
+        status.problems.push(problem);
+    }
+
     /// The source is gone.
     pub fn remove(&self, name: &str) {
         self.lock().remove(name);

@@ -20,7 +20,7 @@ pub enum LogError {
     Started,
 }
 
-/// Starts the log of this process; once. With `no_color` or when standard error is no terminal there are
+/// Starts the log of this process, panics included; once. With `no_color` or when standard error is no terminal there are
 /// no colours.
 pub fn start_log(config: &LogConfig, no_color: bool) -> Result<(), LogError> {
     let targets = parse_level(&config.level)?;
@@ -41,7 +41,9 @@ pub fn start_log(config: &LogConfig, no_color: bool) -> Result<(), LogError> {
             registry.with(layer).try_init()
         }
     };
-    started.map_err(|_| LogError::Started)
+    started.map_err(|_| LogError::Started)?;
+    super::log_panics();
+    Ok(())
 }
 
 /// Writes every event as exactly one line: what an attacker put into a log or a file name cannot begin

@@ -6,6 +6,7 @@ mod level;
 mod lines;
 mod log;
 mod metrics;
+mod panics;
 mod process;
 
 pub use config::{Format, LogConfig};
@@ -14,3 +15,4 @@ pub use level::{LevelError, parse_level};
 pub use lines::{Line, lines};
 pub use log::{LogError, start_log};
 pub use metrics::{ReloadMetrics, registry};
+pub use panics::{log_panics, panic_message};

@@ -18,6 +18,8 @@ use serde::Deserialize;
 pub struct Config {
     /// `configure`, `restore` or `first-call`.
     pub fail: Option<String>,
+    /// The number at which it logs a line.
+    pub logs: Option<u64>,
     /// How long `configure` takes.
     pub configure_millis: u64,
 }
@@ -70,6 +72,9 @@ impl<const VERSION: u8> Analyzer for Ledger<VERSION> {
             }
             last = number;
             count += 1;
+        }
+        if self.config.logs.is_some_and(|number| (first..=last).contains(&number)) {
+            picket_sdk::info!("number {} is entered", self.config.logs.unwrap_or_default());
         }
         self.in_memory += count;
         let in_state = state::get::<u64>("count")?.unwrap_or(0) + count;

@@ -8,6 +8,7 @@ mod bad_input;
 mod change;
 mod containers;
 mod crash;
+mod ended;
 mod full_disk;
 mod hostile;
 mod ledger;

@@ -22,6 +22,8 @@ pub enum PluginState {
     Active,
     /// It fails and rests before it is tried again.
     Resting,
+    /// Its thread ended by a bug of the agent; another one serves after a rest.
+    Ended,
     /// No generation serves: the only ones were rejected.
     Rejected,
     /// It was removed and finishes its work.
@@ -84,7 +86,7 @@ pub struct Rejection {
 pub struct Circuit {
     /// Open: it rests.
     pub open: bool,
-    /// Failures in a row.
+    /// Failures in a row, or ends of its thread.
     pub failures: u32,
     /// When it is tried again.
     pub until: Option<Time>,

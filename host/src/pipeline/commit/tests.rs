@@ -5,6 +5,7 @@ mod failures;
 mod full_disk;
 mod kill;
 mod model;
+mod panic;
 mod thread;
 mod upgrade;
 

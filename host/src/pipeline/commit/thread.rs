@@ -1,5 +1,6 @@
 //! The thread around the core.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -34,14 +35,19 @@ pub fn start(
     let (sender, receiver) = bounded(QUEUE);
     let (health, tail) = (core.health(), core.journal().tail());
     let committer = Committer { sender: sender.clone(), tail, floors, max_bytes, metrics, health };
-    let thread = std::thread::Builder::new().name("commit".into()).spawn(move || run(core, &receiver));
+    let (lives, ended) = bounded(0);
+    let thread = std::thread::Builder::new().name("commit".into()).spawn(move || {
+        let _lives = lives;
+        run(core, &receiver)
+    });
     let thread = thread.map_err(|error| CommitError::Thread(Arc::new(error)))?;
-    Ok((committer, CommitThread { sender, thread: Some(thread) }))
+    Ok((committer, CommitThread { sender, ended, thread: Some(thread) }))
 }
 
 /// The running commit thread. Dropping it stops it as well.
 pub struct CommitThread {
     sender: Sender<Message>,
+    ended: Receiver<Infallible>,
     thread: Option<JoinHandle<Result<(), CommitError>>>,
 }
 
@@ -52,9 +58,10 @@ impl CommitThread {
         self.join()
     }
 
-    /// Whether the thread has ended, which it does unasked only by a panic.
-    pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    /// A channel that is closed when the thread has ended, which it does unasked only by a panic: nothing can
+    /// be committed any more, and the journal has all that was.
+    pub fn ended(&self) -> Receiver<Infallible> {
+        self.ended.clone()
     }
 
     fn join(&mut self) -> Result<(), CommitError> {

@@ -5,15 +5,17 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `swap` exchanges generations, `land` commits. What to do after a failure is decided by `round` and
-//! `circuit`.
+//! work, `swap` exchanges generations, `land` commits, `thread` and `anew` are about threads that panic. What to
+//! do after a failure is decided by `round` and `circuit`.
 
+mod anew;
 mod call;
 mod evaluate;
 mod land;
 mod records;
 mod scan;
 mod swap;
+mod thread;
 mod unpack;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,10 @@ use super::work::Work;
 use crate::alerts::Alerts;
 use crate::model::{Block, Digest, EventId, Frame, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 
+pub use super::events::{Event, Place};
+pub use anew::Anew;
+pub use thread::spawn;
+
 /// A checkpoint without results waits this long for company before it is committed alone.
 const LONE_CHECKPOINT: Duration = Duration::from_secs(1);
 
@@ -60,51 +66,6 @@ pub struct Shared {
     pub metrics: WorkerMetrics,
     /// What happens to generations, for the lifecycle.
     pub events: Sender<Event>,
-}
-
-/// Something the lifecycle has to know.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The first call of a new generation succeeded: it serves for good.
-    Proven(Origin),
-    /// The first call of a new generation failed; the former one serves again.
-    Reverted {
-        /// The refused generation.
-        refused: Origin,
-        /// The generation that serves again.
-        serves: Digest,
-        /// Why.
-        reason: String,
-    },
-    /// The circuit opened (with the pause) or closed.
-    Circuit {
-        /// Whose.
-        origin: Origin,
-        /// After how many failures in a row and for how long it rests; none when it closed.
-        open: Option<(u32, Duration)>,
-    },
-    /// A record, a file or a group broke the plugin.
-    Blamed {
-        /// The plugin that failed on it.
-        origin: Origin,
-        /// What it failed on.
-        place: Place,
-        /// How the call failed.
-        reason: String,
-    },
-}
-
-/// What a plugin failed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The source; empty for a group of rules.
-    pub source: String,
-    /// The stream, the file's path, or the group's name.
-    pub stream: String,
-    /// Where the record starts in the stream, in bytes; zero for files and groups.
-    pub offset: u64,
-    /// Of the record or of the file; of the group's name.
-    pub digest: Digest,
 }
 
 /// A generation that gave way and comes back if its successor's first call fails.
@@ -141,6 +102,8 @@ pub struct Worker {
     retire_due: bool,
     /// Whether a group was evaluated since work was taken: they take turns.
     evaluated: bool,
+    /// Until the rest is over that follows when the thread before this one ended by a panic.
+    anew: Option<Anew>,
     last_snapshot: Instant,
     /// Whether the instance was called since its last snapshot.
     touched: bool,
@@ -160,21 +123,28 @@ pub struct Start {
     pub surroundings: Surroundings,
     /// What it serves first.
     pub generation: Arc<Generation>,
-    /// Ready to be called.
-    pub instance: Instance,
+    /// What serves again if that one's first call fails.
+    pub previous: Option<Arc<Generation>>,
+    /// Ready to be called. Without one the first call makes it, with the memory that was stored last.
+    pub instance: Option<Instance>,
     /// When it rests.
     pub patience: Patience,
     /// Alerts as they were when the agent stopped.
     pub alerts: Alerts,
+    /// Why there is another thread, if it follows one that panicked.
+    pub anew: Option<Anew>,
 }
 
 impl Worker {
-    /// Makes a worker; [`run`](Self::run) it on a thread of its own.
-    pub fn new(start: Start) -> Self {
+    /// Makes a worker; [`spawn`] runs it on a thread of its own.
+    fn new(start: Start) -> Self {
         let origin = &start.generation.origin;
         let mut meter = start.shared.metrics.plugin(&origin.plugin);
         meter.serves(&origin.generation);
-        start.lane.set_interest(start.generation.interest.id);
+        meter.circuit(false);
+        if start.previous.is_none() {
+            start.lane.set_interest(start.generation.interest.id);
+        }
         Self {
             schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
             lane: start.lane,
@@ -182,8 +152,9 @@ impl Worker {
             surroundings: start.surroundings,
             meter,
             generation: start.generation,
-            instance: Some(start.instance),
-            previous: None,
+            instance: start.instance,
+            retire_due: start.previous.is_none(),
+            previous: start.previous.map(|generation| Previous { generation, instance: None }),
             circuit: Circuit::new(start.patience),
             round: None,
             results: Results::default(),
@@ -194,8 +165,8 @@ impl Worker {
             commit_failures: 0,
             stalls: 0,
             alerts: start.alerts,
-            retire_due: true,
             evaluated: false,
+            anew: start.anew,
             last_snapshot: Instant::now(),
             touched: false,
             stopping: None,
@@ -205,10 +176,11 @@ impl Worker {
     }
 
     /// Works until it is stopped.
-    pub fn run(mut self) {
+    fn run(mut self) {
         if let Err(error) = lower_priority() {
             tracing::debug!(%error, "The plugin's thread keeps the normal priority.");
         }
+        self.rest_at_first();
         loop {
             let now = Instant::now();
             let (deadline, only_control) = self.next_wake(now);
@@ -280,6 +252,7 @@ impl Worker {
         if self.rests(now) {
             return;
         }
+        self.rested();
         if self.round.is_some() {
             self.step();
             return;

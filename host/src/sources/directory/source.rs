@@ -69,6 +69,7 @@ pub trait ScanLog: Send + Sync {
 }
 
 /// What a `directory` source needs.
+#[derive(Clone)]
 pub struct Parts {
     /// Its name.
     pub name: String,

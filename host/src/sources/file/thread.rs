@@ -4,9 +4,12 @@
 //! a change of routes or a command wakes it at once.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
 
 use super::buffers::Buffers;
 use super::reader::Clock;
@@ -35,6 +38,7 @@ enum Command {
 pub struct FileThread {
     commands: Arc<Mutex<Vec<Command>>>,
     router: Arc<Router>,
+    ended: Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,8 +54,18 @@ impl FileThread {
             places: BTreeMap::new(),
             buffers: Buffers::default(),
         };
-        let thread = std::thread::Builder::new().name("files".into()).spawn(move || drive.run())?;
-        Ok(Self { commands, router, thread: Some(thread) })
+        let (lives, ended) = bounded(0);
+        let thread = std::thread::Builder::new().name("files".into()).spawn(move || {
+            let _lives = lives;
+            drive.run();
+        })?;
+        Ok(Self { commands, router, ended, thread: Some(thread) })
+    }
+
+    /// A channel that is closed when the thread has ended, which it does unasked only by a panic. Another one
+    /// could not take its place: nobody else knows what lies in the lanes.
+    pub fn ended(&self) -> Receiver<Infallible> {
+        self.ended.clone()
     }
 
     /// Adds a source, or replaces the one of its name.

@@ -24,6 +24,7 @@ pub trait SampleSink: Send + Sync {
 }
 
 /// What a `host` source needs.
+#[derive(Clone)]
 pub struct Parts {
     /// Its name.
     pub name: String,

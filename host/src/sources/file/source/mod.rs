@@ -201,6 +201,10 @@ impl FileSource {
     /// Lets files go that are gone and read, and keeps where plugins were in them: what is gone may come
     /// back.
     fn let_go(&mut self, clock: Clock) {
+        if self.routes.routes.iter().any(|route| route.lane.is_closed()) {
+            // Its thread has ended: what it was handed is read again for the one that takes its place.
+            return;
+        }
         let finish_after = self.config.finish_after;
         let gone = self.tails.extract_if(.., |_, tail| tail.is_finished(clock.instant, finish_after));
         for (lane, stream, place) in gone.flat_map(|(_, tail)| tail.hand_over(clock.nanos)) {

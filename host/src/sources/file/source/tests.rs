@@ -339,6 +339,27 @@ fn a_deleted_file_is_read_to_its_end() {
 }
 
 #[test]
+fn what_a_thread_that_ended_was_handed_of_a_deleted_file_goes_to_the_one_in_its_place() {
+    let mut scene = Scene::new(|_| {});
+    scene.append("a.log", "1\n");
+    scene.check(&["1"]);
+    scene.append("a.log", "2\n");
+    fs::remove_file(scene.path("a.log")).unwrap();
+    scene.turn();
+    // The thread ends with the record in its lane, and the lifecycle is busy for long.
+    let (sender, receiver) = lane("p", 1 << 30);
+    drop(std::mem::replace(&mut scene.plugins[0].receiver, receiver));
+    scene.pass(60);
+    scene.turn();
+    scene.plugins[0].sender = sender;
+    scene.route();
+    scene.check(&["2"]);
+    scene.pass(60);
+    scene.check(&[]);
+    assert!(scene.source.tails.is_empty(), "it is let go when it is read");
+}
+
+#[test]
 fn a_restart_gives_what_was_not_committed_again() {
     let mut scene = Scene::new(|_| {});
     scene.append("a.log", "1\n");
