@@ -79,10 +79,13 @@ impl CommittedScans {
         Self { state, committer }
     }
 
-    fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) {
-        if let Err(error) = self.committer.commit(Commit { frames, writes }) {
+    /// Says whether it is committed.
+    fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) -> bool {
+        let committed = self.committer.commit(Commit { frames, writes });
+        if let Err(error) = &committed {
             tracing::warn!(%error, "What was found out about a file is not remembered; it is looked at again.");
         }
+        committed.is_ok()
     }
 }
 
@@ -116,7 +119,7 @@ impl ScanLog for CommittedScans {
         self.commit(Vec::new(), vec![Write::FileDigest { key: file_key(path, key), value }]);
     }
 
-    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) {
+    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) -> bool {
         let path = path.to_string_lossy().into_owned();
         // The agent itself left it out, before any plugin; there is no content to name.
         let origin = Origin { plugin: "agent".to_owned(), generation: Digest::of(b"") };
@@ -135,6 +138,6 @@ impl ScanLog for CommittedScans {
                 reason: reason.to_owned(),
             })],
             Vec::new(),
-        );
+        )
     }
 }

@@ -60,8 +60,8 @@ pub trait ScanLog: Send + Sync {
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest>;
     /// Remembers a digest.
     fn remember(&self, path: &Path, key: &StatKey, content: &Digest);
-    /// A file was left out for good (until it changes); to be reported.
-    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str);
+    /// A file was left out for good (until it changes); to be reported. Says whether that is committed.
+    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) -> bool;
 }
 
 /// What a `directory` source needs.
@@ -290,20 +290,27 @@ impl DirectorySource {
 
     fn refuse(&mut self, path: &Path, metadata: &Metadata, reason: Unscannable) {
         match reason {
-            Unscannable::TooLarge { size, .. } => {
-                if self.reported.len() >= MAX_REPORTED {
-                    self.reported.clear();
-                }
-                if self.reported.insert(StatKey::of(metadata)) {
-                    self.parts.metrics.skipped("too-large");
-                    self.parts.log.skipped(&self.parts.name, path, size, &reason.to_string());
-                }
-            }
+            Unscannable::TooLarge { size, .. } => self.tell_too_large(path, metadata, size, &reason),
             Unscannable::NotRegular => self.parts.metrics.skipped("not-regular"),
             Unscannable::Changed if self.stopped() => {}
             Unscannable::Changed => self.wait(path.to_owned(), None, self.parts.config.settle),
             Unscannable::Io(error) if error.kind() == io::ErrorKind::NotFound => {}
             Unscannable::Io(error) => self.problem_with(path, &error),
+        }
+    }
+
+    /// Once for each file; again if it could not be committed.
+    fn tell_too_large(&mut self, path: &Path, metadata: &Metadata, size: u64, reason: &Unscannable) {
+        let key = StatKey::of(metadata);
+        if self.reported.contains(&key) {
+            return;
+        }
+        if self.parts.log.skipped(&self.parts.name, path, size, &reason.to_string()) {
+            if self.reported.len() >= MAX_REPORTED {
+                self.reported.clear();
+            }
+            self.reported.insert(key);
+            self.parts.metrics.skipped("too-large");
         }
     }
 

@@ -16,6 +16,8 @@ struct Log {
     known: Mutex<BTreeSet<(String, Digest, Digest)>>,
     digests: Mutex<BTreeMap<(PathBuf, StatKey), Digest>>,
     skipped: Mutex<Vec<String>>,
+    /// Whether nothing can be committed.
+    fails: AtomicBool,
     opened: Mutex<Vec<Opened>>,
 }
 
@@ -35,8 +37,12 @@ impl ScanLog for Log {
     fn remember(&self, path: &Path, key: &StatKey, content: &Digest) {
         self.digests.lock().unwrap().insert((path.to_owned(), *key), *content);
     }
-    fn skipped(&self, _: &str, path: &Path, _: u64, reason: &str) {
-        self.skipped.lock().unwrap().push(format!("{}: {reason}", path.display()));
+    fn skipped(&self, _: &str, path: &Path, _: u64, reason: &str) -> bool {
+        let committed = !self.fails.load(Ordering::Relaxed);
+        if committed {
+            self.skipped.lock().unwrap().push(format!("{}: {reason}", path.display()));
+        }
+        committed
     }
 }
 
@@ -150,6 +156,19 @@ fn a_large_file_is_reported_once() {
     let skipped = scene.log.skipped.lock().unwrap();
     assert_eq!(skipped.len(), 1);
     assert!(skipped[0].contains("large: it has 1001 bytes"), "{skipped:?}");
+}
+
+#[test]
+fn a_large_file_is_reported_once_it_can_be() {
+    let mut scene = Scene::new();
+    scene.log.fails.store(true, Ordering::Relaxed);
+    scene.write("large", &"x".repeat(1001));
+    scene.check(&[]);
+    assert!(scene.log.skipped.lock().unwrap().is_empty());
+    scene.log.fails.store(false, Ordering::Relaxed);
+    scene.source.next_walk = Instant::now();
+    scene.check(&[]);
+    assert_eq!(scene.log.skipped.lock().unwrap().len(), 1);
 }
 
 #[test]
