@@ -24,7 +24,8 @@ pub struct Config {
     /// a scanner judged them are passed over.
     #[serde(default = "default_rescan")]
     pub rescan: Span,
-    /// A file is scanned when it has not changed for this long, so that half-written ones wait.
+    /// A file is scanned when it has not changed for this long, so that half-written ones wait. One that
+    /// changes again and again waits for ten times as long, a minute at least, and is scanned as it is then.
     #[serde(default = "default_settle")]
     pub settle: Span,
     /// Larger files are not read and are reported as skipped.
