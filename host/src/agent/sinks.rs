@@ -101,11 +101,14 @@ impl CommittedScans {
         }
     }
 
-    fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) {
+    /// Says whether it is committed.
+    fn commit(&self, frames: Vec<Frame>, writes: Vec<Write>) -> bool {
         let writes = self.renewals.take().into_iter().chain(writes).collect();
-        if let Err(error) = self.committer.commit(Commit { frames, writes }) {
+        let committed = self.committer.commit(Commit { frames, writes });
+        if let Err(error) = &committed {
             tracing::warn!(%error, "What was found out about a file is not remembered; it is looked at again.");
         }
+        committed.is_ok()
     }
 }
 
@@ -158,7 +161,7 @@ impl ScanLog for CommittedScans {
         self.commit(Vec::new(), vec![digest_write(path, key, content, self.today())]);
     }
 
-    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) {
+    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) -> bool {
         let path = path.to_string_lossy().into_owned();
         // The agent itself left it out, before any plugin; there is no content to name.
         let origin = Origin { plugin: "agent".to_owned(), generation: Digest::of(b"") };
@@ -177,7 +180,7 @@ impl ScanLog for CommittedScans {
                 reason: reason.to_owned(),
             })],
             Vec::new(),
-        );
+        )
     }
 }
 

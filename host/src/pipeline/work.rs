@@ -130,7 +130,7 @@ pub struct ScanTarget {
     /// What was known when it was opened and read for its digest.
     pub info: ScanInfo,
     /// None for a file that was found on disk.
-    pub spooled: Option<Spooled>,
+    pub spooled: Option<Arc<Spooled>>,
 }
 
 impl ScanTarget {
@@ -170,6 +170,9 @@ pub struct ScanDone {
     pub committed: bool,
     /// Whether the file was to be opened, not to be scanned.
     pub unpacked: bool,
+    /// For what lies in a container, its [`ScanTarget::key`]: a container may hold several members of one
+    /// name. Its path is none on disk.
+    pub member: Option<Digest>,
     /// What the source has to note if all of it was judged.
     pub record: Option<Opened>,
 }
@@ -215,7 +218,7 @@ pub struct ScanTicket {
 impl ScanTicket {
     /// A ticket that reports to `sender`.
     pub fn new(plugin: String, path: PathBuf, sender: Sender<ScanDone>) -> Self {
-        let done = ScanDone { plugin, path, committed: false, unpacked: false, record: None };
+        let done = ScanDone { plugin, path, committed: false, unpacked: false, member: None, record: None };
         Self { done: Some((done, sender)), container: None }
     }
 
@@ -230,7 +233,10 @@ impl ScanTicket {
 
     /// The same for what lies in a container: without a verdict the container has to come again.
     pub fn within(mut self, target: &ScanTarget) -> Self {
-        self.container = target.spooled.as_ref().map(|spooled| spooled.container.clone());
+        if let (Some(spooled), Some((done, _))) = (&target.spooled, &mut self.done) {
+            self.container = Some(spooled.container.clone());
+            done.member = Some(target.key);
+        }
         self
     }
 
@@ -255,6 +261,63 @@ impl Drop for ScanTicket {
             }
             // The source may be gone; then nobody waits.
             let _ = sender.send(done);
+        }
+    }
+}
+
+/// Containers for the tests of those who get their members.
+#[cfg(test)]
+pub(crate) mod stand_in {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use crossbeam_channel::Receiver;
+
+    use super::*;
+    use crate::pipeline::spool::Spool;
+
+    /// A spool folder, and containers without a plugin that opens them.
+    pub(crate) struct Containers {
+        folder: tempfile::TempDir,
+        spool: Spool,
+    }
+
+    impl Containers {
+        pub(crate) fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let spool = Spool::open(&folder.path().join("spool"), &prometheus::Registry::new()).unwrap();
+            Self { folder, spool }
+        }
+
+        /// A container with these members, and where it is told how it ended.
+        pub(crate) fn with(
+            &self,
+            path: &str,
+            members: &[(&str, &[u8])],
+        ) -> (Receiver<ScanDone>, Vec<Member>) {
+            let (sender, receiver) = crossbeam_channel::unbounded();
+            let ticket = ScanTicket::new("unpacker".into(), path.into(), sender).unpacking(None);
+            (receiver, self.opened(path, ticket, members))
+        }
+
+        /// What an unpacker takes out of a container whose ticket it has.
+        pub(crate) fn opened(
+            &self,
+            path: &str,
+            ticket: ScanTicket,
+            members: &[(&str, &[u8])],
+        ) -> Vec<Member> {
+            let container = Arc::new(Container::new(1 << 20, ticket));
+            let member = |(name, content): &(&str, &[u8])| {
+                let mut writing = self.spool.create().unwrap();
+                writing.write(content).unwrap();
+                let spooled = Spooled { file: writing.finish(), depth: 1, container: container.clone() };
+                Member { path: format!("{path}!/{name}").into(), spooled }
+            };
+            members.iter().map(member).collect()
+        }
+
+        /// How many members lie in the spool folder.
+        pub(crate) fn spooled(&self) -> usize {
+            std::fs::read_dir(self.folder.path().join("spool")).unwrap().count()
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Metrics {
     lag: IntGaugeVec,
     scanned: IntCounterVec,
     skipped: IntCounterVec,
+    put_aside: IntCounterVec,
     samples: IntCounterVec,
     threads_ended: IntCounterVec,
 }
@@ -98,6 +99,11 @@ impl Metrics {
                 "picket_source_skipped_files_total",
                 "Files not given to scanners.",
                 &["source", "reason"],
+            )?,
+            put_aside: counter(
+                "picket_source_put_aside_total",
+                "Files that had to wait because a plugin's queue was full.",
+                &["source", "plugin"],
             )?,
             samples: counter("picket_source_samples_total", "Samples of the host's state.", &["source"])?,
             threads_ended: counter(
@@ -185,6 +191,11 @@ impl SourceMetrics {
     /// A file went to a scanner.
     pub fn scanned(&self, plugin: &str) {
         self.all.scanned.with_label_values(&[&*self.source, plugin]).inc();
+    }
+
+    /// A file waits for room in a plugin's queue.
+    pub fn put_aside(&self, plugin: &str) {
+        self.all.put_aside.with_label_values(&[&*self.source, plugin]).inc();
     }
 
     /// A file was not given to scanners.

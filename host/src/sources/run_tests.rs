@@ -43,7 +43,9 @@ impl ScanLog for Nothing {
         None
     }
     fn remember(&self, _: &Path, _: &StatKey, _: &Digest) {}
-    fn skipped(&self, _: &str, _: &Path, _: u64, _: &str) {}
+    fn skipped(&self, _: &str, _: &Path, _: u64, _: &str) -> bool {
+        true
+    }
 }
 
 fn deadline() -> Option<Instant> {

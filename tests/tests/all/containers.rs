@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use picket_tests::{Node, NodeBuilder, findings, guest, of_kind, until};
+use picket_tests::{Node, NodeBuilder, findings, guest, hostile, of_kind, until};
 use serde_json::Value;
 
 const SCAN: &str = r#"
@@ -97,6 +97,51 @@ fn members_are_scanned_and_named_behind_their_containers() {
         let wicked = |row: &Value| row["stream"].as_str().unwrap().ends_with("inner.a!/bad.txt");
         (findings(&node.rows(), "needle").iter().filter(|row| wicked(row)).count() == 2).then_some(())
     });
+}
+
+/// The classic way past a scanner: a harmless member, and a hostile one of the same name behind it.
+#[test]
+fn members_of_one_name_are_all_scanned() {
+    let twice = ar(&[("report", b"fine"), ("report", b"evil"), ("other", b"fine"), ("/report", b"evil too")]);
+    let node = builder().file("files/twice.a", twice).start();
+    node.until_rows("both hostile ones are found", 2, |row| {
+        row["kind"] == "finding" && row["stream"].as_str().unwrap().ends_with("twice.a!/report")
+    });
+    node.until_rows("each has its verdict", 4, |row| {
+        row["kind"] == "verdict" && row["plugin"] == "needle" && row["path"].as_str().unwrap().contains("!/")
+    });
+    until_spool_is_empty(&node);
+}
+
+/// It fails on its first file and rests from then on; what is put aside for it is no business of the others.
+#[test]
+fn a_scanner_that_rests_holds_no_other_up() {
+    let config = format!(
+        "{SCAN}
+[plugins.stuck]
+sources = [\"files\"]
+config.mode = \"again\"
+limits.queue = \"1MiB\"
+limits.call_deadline = \"100ms\"
+[supervision]
+failures = 1
+rest = \"1h\"
+longest_rest = \"1h\""
+    );
+    let node = Node::builder()
+        .install(&guest("pack"), "pack")
+        .install(&guest("needle"), "needle")
+        .install(&hostile("scanning"), "stuck")
+        .config(&config)
+        .file("files/0", "evil")
+        .start();
+    until("it rests", || (node.plugin_status("stuck")["circuit"]["open"] == true).then_some(()));
+    let names: Vec<String> = (1..=60).map(|number| format!("{number}")).collect();
+    let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"evil"[..])).collect();
+    node.append("files/members.a", &ar(&members));
+    names.iter().for_each(|name| node.append(&format!("files/{name}"), b"evil"));
+    until("the other scanner finds all", || (found(&node).len() == 121).then_some(()));
+    assert!(node.metric("picket_source_put_aside_total") > 80.0);
 }
 
 #[test]

@@ -25,7 +25,8 @@ pub struct Config {
     /// of more than three weeks, unchanged files may be scanned again.
     #[serde(default = "default_rescan")]
     pub rescan: Span,
-    /// A file is scanned when it has not changed for this long, so that half-written ones wait.
+    /// A file is scanned when it has not changed for this long, so that half-written ones wait. One that
+    /// changes again and again waits for ten times as long, a minute at least, and is scanned as it is then.
     #[serde(default = "default_settle")]
     pub settle: Span,
     /// Larger files are not read and are reported as skipped.

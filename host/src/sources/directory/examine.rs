@@ -10,6 +10,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
@@ -17,8 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::media::{HEADER_BYTES, media_type};
 use crate::model::Digest;
+use crate::pipeline::container::Spooled;
 pub use crate::pipeline::work::StatKey;
-use crate::pipeline::work::{Member, ScanInfo, ScanTarget};
+use crate::pipeline::work::{ScanInfo, ScanTarget};
 
 /// Bytes read at once for the digest.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -90,17 +92,19 @@ pub fn open(base: &Path, path: &Path, max_bytes: u64) -> Result<Opened, Unscanna
     Ok(Opened { path: path.to_owned(), file, metadata })
 }
 
-/// Opens a member that an unpacker took out of a container, and finds out what has to be known of it. It
-/// has the size, times, mode and owner of the spooled file; a container's own word on these is nobody's.
+/// Opens a member that an unpacker took out of a container, and finds out what has to be known of it; its
+/// content is not read if its digest is `known`. It has the size, times, mode and owner of the spooled file;
+/// a container's own word on these is nobody's.
 pub fn member(
-    member: Member,
+    path: PathBuf,
+    spooled: Arc<Spooled>,
+    known: Option<Digest>,
     source: &str,
     alive: &mut dyn FnMut() -> bool,
 ) -> Result<ScanTarget, Unscannable> {
-    let Member { path, spooled } = member;
     let file = spooled.file.open()?;
     let metadata = file.metadata()?;
-    let target = Opened { path, file, metadata }.examine(source, None, alive)?;
+    let target = Opened { path, file, metadata }.examine(source, known, alive)?;
     Ok(ScanTarget { spooled: Some(spooled), ..target })
 }
 

@@ -8,7 +8,10 @@ pub mod config;
 pub mod once;
 pub mod source;
 
+mod aside;
+mod attempts;
 mod pace;
+mod under_way;
 mod waiting;
 
 pub mod examine;

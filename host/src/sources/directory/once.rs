@@ -198,7 +198,7 @@ impl Scan<'_> {
     fn give_members(&mut self) {
         while let (false, Ok(member)) = (self.stopped, self.members.1.try_recv()) {
             let (path, container) = (member.path.clone(), member.spooled.container.clone());
-            match examine::member(member, "", &mut || true) {
+            match examine::member(member.path, Arc::new(member.spooled), None, "", &mut || true) {
                 Ok(target) => {
                     self.progress.bytes += target.info.size;
                     self.give(Arc::new(target));

@@ -8,13 +8,19 @@
 //! A container is a folder to the source: what an unpacker takes out of it lies in the spool folder, and
 //! goes to the scanners from there like any file. The container is done when everything in it is.
 //!
+//! One thread serves all plugins of the source, and waits for none of them: what a plugin has no room for is
+//! put aside. Only a walk waits, when nobody has room for what it comes across.
+//!
 //! The walk streams: it keeps no list of files, so a folder may hold millions.
 
 mod give;
+mod late;
+mod members;
+mod notice;
+mod scan;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +29,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::aside::Aside;
+use super::attempts::Attempts;
 use super::config::Checked;
-use super::examine::{self, StatKey, Unscannable, scan_key};
+use super::examine::StatKey;
+use super::under_way::UnderWay;
 use super::waiting::Waiting;
 use crate::model::Digest;
 use crate::pipeline::route::{RouteWatch, Router};
@@ -33,19 +42,10 @@ use crate::sources::glob::Links;
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
 use crate::sources::watch::Watch;
-use walk::Walk;
+use walk::{WaitsFor, Walk};
 
-/// Files that wait to settle. Beyond it a walk finds them again.
-const MAX_WAITING: usize = 10_000;
-/// New folders that wait to be walked. When more appear, everything is walked.
-const MAX_APPEARED: usize = 1000;
 /// How often the kernel is asked what changed.
 const TICK: Duration = Duration::from_millis(250);
-/// When a scan came to nothing (the plugin was replaced or its circuit opened), the file is tried
-/// again after this long.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
-/// Files reported as skipped that are remembered, so that each is reported once.
-const MAX_REPORTED: usize = 10_000;
 
 /// What is remembered of scans, beyond restarts.
 ///
@@ -64,8 +64,8 @@ pub trait ScanLog: Send + Sync {
     fn digest_of(&self, path: &Path, key: &StatKey) -> Option<Digest>;
     /// Remembers a digest.
     fn remember(&self, path: &Path, key: &StatKey, content: &Digest);
-    /// A file was left out for good (until it changes); to be reported.
-    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str);
+    /// A file was left out for good (until it changes); to be reported. Says whether that is committed.
+    fn skipped(&self, source: &str, path: &Path, size: u64, reason: &str) -> bool;
 }
 
 /// What a `directory` source needs.
@@ -97,10 +97,14 @@ pub struct DirectorySource {
     waiting: Waiting,
     /// Folders that appeared and have not been walked yet.
     appeared: BTreeSet<PathBuf>,
-    /// Sent and not done: plugin, path, and whether it is to be opened.
-    under_way: BTreeSet<(String, PathBuf, bool)>,
+    /// Given and not done.
+    under_way: UnderWay,
+    /// What plugins had no room for.
+    aside: Aside,
+    /// What came to nothing.
+    attempts: Attempts,
     done: (Sender<ScanDone>, Receiver<ScanDone>),
-    /// What unpackers took out of containers.
+    /// What unpackers took out of containers and nobody has looked at yet.
     members: (Sender<Member>, Receiver<Member>),
     generations: BTreeSet<(String, Digest)>,
     next_walk: Instant,
@@ -118,7 +122,9 @@ impl DirectorySource {
             folders: Watch::new().ok(),
             waiting: Waiting::default(),
             appeared: BTreeSet::new(),
-            under_way: BTreeSet::new(),
+            under_way: UnderWay::default(),
+            aside: Aside::default(),
+            attempts: Attempts::default(),
             done: crossbeam_channel::unbounded(),
             // A container is bounded in its members, and a lane in its containers.
             members: crossbeam_channel::unbounded(),
@@ -135,7 +141,7 @@ impl DirectorySource {
         while !self.stopped() {
             let seen = self.parts.router.version();
             self.turn();
-            self.parts.router.wait_for_change(seen, Instant::now() + TICK);
+            self.pause(seen);
         }
     }
 
@@ -145,14 +151,24 @@ impl DirectorySource {
         if self.generations.is_empty() {
             return;
         }
-        self.take_notice();
-        self.scan_settled();
-        self.scan_members();
+        self.attend();
         if Instant::now() >= self.next_walk {
             self.walk();
-        } else {
-            self.walk_appeared();
+            return;
         }
+        self.walk_appeared();
+        let missed = self.aside.take_missed();
+        if !missed.is_empty() {
+            self.catch_up(missed);
+        }
+    }
+
+    /// Does what must not wait for a walk.
+    fn attend(&mut self) {
+        self.take_notice();
+        self.give_aside();
+        self.scan_settled(Instant::now());
+        self.scan_members();
     }
 
     fn stopped(&self) -> bool {
@@ -167,68 +183,9 @@ impl DirectorySource {
         if generations.difference(&self.generations).next().is_some() {
             self.next_walk = Instant::now();
         }
+        let takers = routes.routes.iter().filter(|route| late::takes_files(route));
+        self.aside.keep_only(&takers.map(|route| route.plugin.as_str()).collect());
         self.generations = generations;
-    }
-
-    /// Takes in what the kernel tells and what the scanners have done.
-    fn take_notice(&mut self) {
-        let changes = self.folders.as_mut().map(Watch::changes).unwrap_or_default();
-        if changes.overflow {
-            self.next_walk = Instant::now();
-        }
-        for path in changes.paths {
-            match fs::symlink_metadata(&path) {
-                // A new folder, or one with new permissions: what is in it by now was not told.
-                Ok(metadata) if metadata.is_dir() => self.appear(path),
-                Ok(metadata) if metadata.is_file() && self.parts.config.globs.matches(&path) => {
-                    self.wait(path, Some(StatKey::of(&metadata)), self.parts.config.settle);
-                }
-                _ => {}
-            }
-        }
-        let done: Vec<ScanDone> = self.done.1.try_iter().collect();
-        for done in done {
-            self.under_way.remove(&(done.plugin, done.path.clone(), done.unpacked));
-            if let (true, Some(record)) = (done.committed, &done.record) {
-                self.parts.log.judged(record);
-            }
-            // Of what lies in a container nothing comes by itself: the container comes again.
-            if !done.committed && done.path.exists() {
-                self.wait(done.path, None, RETRY_AFTER);
-            }
-        }
-    }
-
-    fn appear(&mut self, folder: PathBuf) {
-        if self.appeared.len() < MAX_APPEARED {
-            self.appeared.insert(folder);
-        } else {
-            self.next_walk = Instant::now();
-        }
-    }
-
-    fn wait(&mut self, path: PathBuf, key: Option<StatKey>, long: Duration) {
-        if self.waiting.len() >= MAX_WAITING {
-            self.next_walk = self.next_walk.min(Instant::now() + long);
-            return;
-        }
-        self.waiting.insert(path, Instant::now() + long, key);
-    }
-
-    fn scan_settled(&mut self) {
-        for path in self.waiting.due(Instant::now()) {
-            if self.stopped() {
-                return;
-            }
-            let Some((_, key)) = self.waiting.remove(&path) else { continue };
-            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            let now = StatKey::of(&metadata);
-            if key.is_some_and(|key| key != now) {
-                self.wait(path, Some(now), self.parts.config.settle);
-            } else {
-                self.scan(&path, &metadata);
-            }
-        }
     }
 
     /// Comes across everything.
@@ -236,8 +193,9 @@ impl DirectorySource {
         self.next_walk = Instant::now() + self.parts.config.rescan;
         self.appeared.clear();
         self.problems.clear();
+        self.aside.forget_missed();
         let globs = self.parts.config.globs.clone();
-        let mut walk = Walk::new(self);
+        let mut walk = Walk::new(self, WaitsFor::Anybody);
         globs.walk(Links::Ignore, &mut walk);
         let Walk { files, folders, .. } = walk;
         if let Some(watch) = &mut self.folders {
@@ -247,11 +205,22 @@ impl DirectorySource {
         self.report();
     }
 
+    /// Comes across everything once more, for plugins that had no room for all of it. A walk that is due for
+    /// everybody goes first.
+    fn catch_up(&mut self, plugins: BTreeSet<String>) {
+        let globs = self.parts.config.globs.clone();
+        let mut walk = Walk::new(self, WaitsFor::These(plugins.clone()));
+        globs.walk(Links::Ignore, &mut walk);
+        if walk.is_broken_off() {
+            plugins.iter().for_each(|plugin| self.aside.miss(plugin));
+        }
+    }
+
     /// Comes across what is in folders that appeared.
     fn walk_appeared(&mut self) {
         let globs = self.parts.config.globs.clone();
         for folder in std::mem::take(&mut self.appeared) {
-            globs.walk_in(&folder, Links::Ignore, &mut Walk::new(self));
+            globs.walk_in(&folder, Links::Ignore, &mut Walk::new(self, WaitsFor::Nobody));
         }
     }
 
@@ -264,52 +233,6 @@ impl DirectorySource {
             problems: self.problems.values().cloned().collect(),
             ..SourceStatus::default()
         });
-    }
-
-    /// Gives a settled file to the scanners that want it.
-    fn scan(&mut self, path: &Path, metadata: &Metadata) {
-        let known = self.parts.log.digest_of(path, &StatKey::of(metadata));
-        if known.is_some_and(|digest| self.wanted(path, &scan_key(path, metadata, &digest)).is_empty()) {
-            self.parts.metrics.skipped("unchanged");
-            return;
-        }
-        let base = self.parts.config.globs.base(path);
-        let stop = self.parts.stop.clone();
-        let examined = examine::open(&base, path, self.parts.config.max_file_bytes).and_then(|opened| {
-            let key = opened.key();
-            let known = self.parts.log.digest_of(path, &key);
-            let target = opened.examine(&self.parts.name, known, &mut || !stop.load(Ordering::Relaxed))?;
-            if known.is_none() {
-                self.parts.log.remember(path, &key, &target.info.sha256);
-            }
-            Ok(Arc::new(target))
-        });
-        let target = match examined {
-            Ok(target) => target,
-            Err(reason) => return self.refuse(path, metadata, reason),
-        };
-        for task in self.wanted(path, &target.key) {
-            self.give(task, &target);
-        }
-    }
-
-    fn refuse(&mut self, path: &Path, metadata: &Metadata, reason: Unscannable) {
-        match reason {
-            Unscannable::TooLarge { size, .. } => {
-                if self.reported.len() >= MAX_REPORTED {
-                    self.reported.clear();
-                }
-                if self.reported.insert(StatKey::of(metadata)) {
-                    self.parts.metrics.skipped("too-large");
-                    self.parts.log.skipped(&self.parts.name, path, size, &reason.to_string());
-                }
-            }
-            Unscannable::NotRegular => self.parts.metrics.skipped("not-regular"),
-            Unscannable::Changed if self.stopped() => {}
-            Unscannable::Changed => self.wait(path.to_owned(), None, self.parts.config.settle),
-            Unscannable::Io(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Unscannable::Io(error) => self.problem_with(path, &error),
-        }
     }
 
     fn problem_with(&mut self, path: &Path, error: &io::Error) {
@@ -329,3 +252,7 @@ impl DirectorySource {
 #[cfg(test)]
 #[path = "source_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod room_tests;

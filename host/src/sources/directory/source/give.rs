@@ -1,22 +1,37 @@
-//! Gives files and members of containers to scanners and unpackers: to those that have not judged them yet,
-//! when their lanes have room. Which file comes when is decided above.
+//! Gives files and members of containers to scanners and unpackers: to those that have not judged them yet
+//! and have room. Which file comes when is decided above.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::super::examine;
-use super::{DirectorySource, TICK};
+use super::super::aside::{LateMember, Put};
+use super::super::under_way::Errand;
+use super::DirectorySource;
 use crate::model::Digest;
+use crate::pipeline::container::Container;
 use crate::pipeline::route::Route;
 use crate::pipeline::work::{Opened, ScanJob, ScanTarget, ScanTicket, UnpackJob, Work};
 
 /// Something to be done with a file.
 pub(super) struct Task {
-    route: Route,
+    pub(super) route: Route,
     /// Whether it is to be opened, and what is to be noted then.
     unpack: Option<Option<Opened>>,
+    /// The content, and the generations it goes to.
+    about: Digest,
+}
+
+impl Task {
+    /// Whether the file is to be opened rather than scanned.
+    pub(super) fn is_unpack(&self) -> bool {
+        self.unpack.is_some()
+    }
+
+    fn errand(&self, path: &Path, member: Option<Digest>) -> Errand {
+        let (plugin, path) = (self.route.plugin.clone(), path.to_owned());
+        Errand { plugin, path, unpack: self.is_unpack(), member }
+    }
 }
 
 /// The generations that files and members go to, as one digest.
@@ -27,57 +42,55 @@ fn judges(routes: &[Route]) -> Digest {
 }
 
 impl DirectorySource {
-    /// What is still to be done with a file, and by whom.
-    pub(super) fn wanted(&self, path: &Path, key: &Digest) -> Vec<Task> {
+    /// What is still to be done with a file or a member of a container, and by whom.
+    pub(super) fn wanted(&mut self, path: &Path, key: &Digest, within: Option<&Arc<Container>>) -> Vec<Task> {
         let routes = self.parts.watch.routes();
         let by = judges(&routes.routes);
         let mut wanted = Vec::new();
         for route in &routes.routes {
-            let busy = |unpack| self.under_way.contains(&(route.plugin.clone(), path.to_owned(), unpack));
             let (plugin, generation) = (route.plugin.clone(), route.generation);
-            if route.takes.scan && !busy(false) && !self.parts.log.known(&plugin, &generation, key) {
-                wanted.push(Task { route: route.clone(), unpack: None });
+            if route.takes.scan && !self.parts.log.known(&plugin, &generation, key) {
+                let about = Digest::of_parts([&generation.0[..], &key.0]);
+                wanted.push(Task { route: route.clone(), unpack: None, about });
             }
             let record = Opened { plugin, generation, key: *key, by };
-            if route.takes.unpack && !busy(true) && !self.parts.log.opened(&record) {
-                wanted.push(Task { route: route.clone(), unpack: Some(Some(record)) });
+            if route.takes.unpack && !self.parts.log.opened(&record) {
+                let about = Digest::of_parts([&generation.0[..], &key.0, &by.0]);
+                // Only a file on disk is noted as opened.
+                let unpack = Some(within.is_none().then_some(record));
+                wanted.push(Task { route: route.clone(), unpack, about });
             }
         }
+        wanted.retain(|task| self.is_free(task, path, key, within));
         wanted
     }
 
-    /// Gives what came out of containers to the scanners, and to unpackers again.
-    pub(super) fn scan_members(&mut self) {
-        while let (false, Ok(member)) = (self.stopped(), self.members.1.try_recv()) {
-            let container = member.spooled.container.clone();
-            let stop = self.parts.stop.clone();
-            let alive = &mut || !stop.load(Ordering::Relaxed);
-            let target = match examine::member(member, &self.parts.name, alive) {
-                Ok(target) => Arc::new(target),
-                Err(error) => {
-                    self.parts.metrics.error("read");
-                    tracing::warn!(source = self.parts.name, %error, "A member of a container cannot be read.");
-                    container.fail();
-                    continue;
-                }
-            };
-            for task in self.wanted(&target.path, &target.key) {
-                // Only a file on disk is noted as opened.
-                let unpack = task.unpack.map(|_| None);
-                self.give(Task { unpack, ..task }, &target);
-            }
+    /// Whether a task is neither under way nor resting; one that is will be remembered.
+    fn is_free(&mut self, task: &Task, path: &Path, key: &Digest, within: Option<&Arc<Container>>) -> bool {
+        let errand = task.errand(path, within.map(|_| *key));
+        if self.under_way.is_busy(&errand, &task.about, within) {
+            return false;
         }
+        if within.is_none()
+            && let Some(left) = self.attempts.rests(&errand.plugin, path, &task.about, Instant::now())
+        {
+            self.retry(path, left);
+            return false;
+        }
+        true
     }
 
+    /// Gives a file to a plugin, or puts it aside.
     pub(super) fn give(&mut self, task: Task, target: &Arc<ScanTarget>) {
-        let Task { route, unpack } = task;
-        let (plugin, path) = (route.plugin.clone(), target.path.clone());
-        let ticket = ScanTicket::new(plugin.clone(), path.clone(), self.done.0.clone()).within(target);
-        if !self.wait_for_room(&route) {
-            // The dropped ticket says that there is no verdict.
-            return;
+        if !task.route.lane.has_room() {
+            return self.put_aside(&task, target);
         }
-        self.under_way.insert((plugin, path, unpack.is_some()));
+        let member = target.spooled.as_ref().map(|_| target.key);
+        let errand = task.errand(&target.path, member);
+        let Task { route, unpack, about } = task;
+        let ticket = ScanTicket::new(route.plugin.clone(), target.path.clone(), self.done.0.clone());
+        let ticket = ticket.within(target);
+        self.under_way.begin(errand, about, target.stat);
         self.parts.metrics.scanned(&route.plugin);
         let target = target.clone();
         let work = match unpack {
@@ -87,19 +100,29 @@ impl DirectorySource {
                 Work::Unpack(UnpackJob { target, ticket, members })
             }
         };
-        // As above, if the lane is closed.
+        // If the plugin is gone, the dropped ticket says that there is no verdict.
         let _ = route.lane.send(work);
     }
 
-    /// False if the plugin is gone or the source has to stop.
-    fn wait_for_room(&mut self, route: &Route) -> bool {
-        while !self.stopped() {
-            match route.lane.wait_for_room(Instant::now() + TICK) {
-                Ok(true) => return true,
-                Ok(false) => self.take_notice(),
-                Err(_) => return false,
+    fn put_aside(&mut self, task: &Task, target: &Arc<ScanTarget>) {
+        let plugin = &task.route.plugin;
+        let put = match &target.spooled {
+            None => self.aside.file(plugin, &target.path),
+            Some(spooled) => {
+                let (path, spooled) = (target.path.clone(), spooled.clone());
+                let member = LateMember { path, spooled, sha256: Some(target.info.sha256) };
+                self.aside.member(plugin, member, task.is_unpack())
             }
+        };
+        self.count_aside(plugin, put);
+    }
+
+    pub(super) fn count_aside(&self, plugin: &str, put: Put) {
+        match put {
+            Put::Aside => self.parts.metrics.put_aside(plugin),
+            Put::Before => {}
+            // A walk finds it again, or its container comes again.
+            Put::NoRoom => self.parts.metrics.skipped("no-room"),
         }
-        false
     }
 }

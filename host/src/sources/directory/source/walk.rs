@@ -1,5 +1,8 @@
 //! A walk over the files of a `directory` source, within the source's share of a processor.
 //!
+//! It keeps no list of what it comes across. So when there is no room for more, it waits; what came otherwise
+//! is served meanwhile.
+//!
 //! Files that changed a moment ago are only noted here; the source scans them when they have settled.
 
 use std::collections::BTreeSet;
@@ -9,14 +12,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{DirectorySource, TICK};
-use crate::sources::directory::examine::StatKey;
 use crate::sources::directory::pace::Pace;
 use crate::sources::glob::Visit;
+
+/// Whose room a walk waits for.
+pub(super) enum WaitsFor {
+    /// It goes on as long as anybody has room.
+    Anybody,
+    /// It goes on as long as one of these has room.
+    These(BTreeSet<String>),
+    /// It does not wait.
+    Nobody,
+}
 
 /// A walk under way.
 pub(super) struct Walk<'a> {
     source: &'a mut DirectorySource,
     pace: Pace,
+    waits_for: WaitsFor,
     /// How many it came across.
     pub(super) files: usize,
     /// All it came across.
@@ -25,9 +38,26 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// A walk whose share of a processor counts from now on.
-    pub(super) fn new(source: &'a mut DirectorySource) -> Self {
+    pub(super) fn new(source: &'a mut DirectorySource, waits_for: WaitsFor) -> Self {
         let pace = Pace::new(source.parts.config.cpu, cpu_time());
-        Self { source, pace, files: 0, folders: BTreeSet::new() }
+        Self { source, pace, waits_for, files: 0, folders: BTreeSet::new() }
+    }
+
+    /// Whether it gives way to a walk for everybody, or to the end.
+    pub(super) fn is_broken_off(&self) -> bool {
+        let gives_way =
+            matches!(self.waits_for, WaitsFor::These(_)) && Instant::now() >= self.source.next_walk;
+        gives_way || self.source.stopped()
+    }
+
+    /// Waits until somebody has room for what it comes across; everything else goes on.
+    fn wait_for_room(&mut self) {
+        while !self.is_broken_off() && self.source.has_no_room(&self.waits_for) {
+            self.source.pause_walk(&self.waits_for);
+            self.source.follow_routes();
+            self.source.attend();
+            self.source.walk_appeared();
+        }
     }
 
     /// Rests for all that was done since the last rest: listing and looking as well as reading.
@@ -41,15 +71,14 @@ impl<'a> Walk<'a> {
 impl Visit for Walk<'_> {
     fn file(&mut self, path: PathBuf, metadata: Metadata) {
         self.files += 1;
+        self.source.attend();
+        self.wait_for_room();
         let source = &mut *self.source;
-        source.take_notice();
-        source.scan_settled();
-        source.scan_members();
         let settle = source.parts.config.settle;
         let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         // A time in the future says nothing; then the file is taken as it is.
         if changed.elapsed().is_ok_and(|age| age < settle) {
-            source.wait(path, Some(StatKey::of(&metadata)), settle);
+            source.settle(path, &metadata);
         } else {
             source.scan(&path, &metadata);
         }
@@ -70,7 +99,7 @@ impl Visit for Walk<'_> {
     }
 
     fn stop(&self) -> bool {
-        self.source.stopped()
+        self.is_broken_off()
     }
 }
 
