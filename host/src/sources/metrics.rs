@@ -42,6 +42,7 @@ pub struct Metrics {
     scanned: IntCounterVec,
     skipped: IntCounterVec,
     samples: IntCounterVec,
+    dropped_samples: IntCounterVec,
 }
 
 impl Metrics {
@@ -99,6 +100,11 @@ impl Metrics {
                 &["source", "reason"],
             )?,
             samples: counter("picket_source_samples_total", "Samples of the host's state.", &["source"])?,
+            dropped_samples: counter(
+                "picket_source_dropped_samples_total",
+                "Samples of the host's state that did not go upstream, because they could not be committed.",
+                &["source", "reason"],
+            )?,
         })
     }
 
@@ -189,5 +195,11 @@ impl SourceMetrics {
     /// Samples of the host were taken.
     pub fn samples(&self, samples: usize) {
         self.all.samples.with_label_values(&[&self.source]).inc_by(samples as u64);
+    }
+
+    /// Samples of the host could not be committed.
+    pub fn drop_samples(&self, samples: usize) {
+        let labels = [&*self.source, "not-committed"];
+        self.all.dropped_samples.with_label_values(&labels).inc_by(samples as u64);
     }
 }
