@@ -192,7 +192,7 @@ impl Default for ReloadConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompileConfig {
-    /// The largest component file that is looked at.
+    /// The largest component file that is looked at; 64 MiB at most.
     pub component: ByteSize,
     /// Memory that compiling one component may take.
     pub memory: ByteSize,

@@ -31,6 +31,7 @@ pub mod watch;
 pub use candidate::{Brings, Rejection};
 pub(crate) use candidate::{grants, limits};
 pub use metrics::Metrics;
+pub(crate) use staged::MAX_COMPONENT_BYTES;
 pub use staged::{StageError, Staged};
 pub use status::{Active, Blame, PluginState, PluginStatus, Rejected, Statuses};
 pub use store::{Store, StoreError};
