@@ -7,13 +7,17 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 
 use super::daemon::{self, Daemon};
 use super::retry::Retry;
 use crate::config::{self, Checked, Options, Problems};
 use crate::lifecycle::watch::{LONGEST_UNREST, Picture, Watch};
 use crate::pipeline::worker;
+
+/// How often plugins that were removed are looked after: whose alerts could not be ended before has to wait no
+/// longer than that once it can.
+const REMOVED: Duration = Duration::from_secs(10);
 
 /// Everything that can wake the agent up.
 enum Event {
@@ -23,6 +27,8 @@ enum Event {
     Reload(Option<Sender<Reloaded>>),
     /// A worker tells what happened to its generation.
     Heard(worker::Event),
+    /// It is time to look after plugins that were removed.
+    Removed,
     /// Finish the work and end.
     Stop,
 }
@@ -131,6 +137,7 @@ pub(super) struct Loop<'a> {
     heard: Receiver<worker::Event>,
     watched: Watched,
     retry: Retry,
+    removed: Receiver<Instant>,
 }
 
 impl<'a> Loop<'a> {
@@ -139,7 +146,7 @@ impl<'a> Loop<'a> {
         let heard = daemon.heard();
         let mut retry = Retry::default();
         retry.loaded(daemon.is_worth_a_retry(), Instant::now());
-        Self { daemon, requests, heard, watched, retry }
+        Self { daemon, requests, heard, watched, retry, removed: tick(REMOVED) }
     }
 
     /// Runs until somebody wants the agent to stop.
@@ -149,6 +156,7 @@ impl<'a> Loop<'a> {
                 Event::Look => self.look(),
                 Event::Reload(reply) => self.reload(reply),
                 Event::Heard(event) => self.daemon.heard_from(event),
+                Event::Removed => self.daemon.look_after_removed(),
                 Event::Stop => return,
             }
         }
@@ -165,6 +173,7 @@ impl<'a> Loop<'a> {
             },
             recv(self.heard) -> event => event.map_or(Event::Stop, Event::Heard),
             recv(self.watched.watch.hints()) -> _ => Event::Look,
+            recv(self.removed) -> _ => Event::Removed,
             default(self.retry.wait(poll, Instant::now())) => Event::Look,
         }
     }

@@ -21,6 +21,7 @@ mod kept;
 mod metrics;
 mod passing;
 mod refusals;
+mod removed;
 mod served;
 mod slot;
 mod status;
@@ -45,6 +46,7 @@ use picket_sandbox::{Compiler, LogSink, SeriesReader};
 
 use self::config::Plugin;
 use self::refusals::{Identity, Refusals};
+use self::removed::Removed;
 use self::slot::Slot;
 use crate::alerts;
 use crate::model::{Digest, Origin, now_nanos};
@@ -77,6 +79,7 @@ pub struct Deps {
 }
 
 /// What the alerts of all plugins share.
+#[derive(Clone)]
 pub struct AlertDeps {
     /// Their bounds.
     pub config: alerts::Config,
@@ -114,6 +117,7 @@ pub struct Lifecycle {
     /// Whether the last change failed for reasons that pass by themselves.
     transient: bool,
     sources: BTreeMap<String, Brings>,
+    removed: Removed,
 }
 
 /// Some wanted generations were rejected; what served before serves on.
@@ -135,7 +139,9 @@ pub enum NotChanged {
 impl Lifecycle {
     /// An empty table.
     pub fn new(deps: Deps) -> Self {
+        let (state, committer) = (deps.state.clone(), deps.shared.committer.clone());
         Self {
+            removed: Removed::new(state, committer, deps.alerts.clone()),
             deps,
             table: BTreeMap::new(),
             statuses: Statuses::default(),

@@ -157,6 +157,39 @@ fn alerts_of_a_plugin_that_is_removed_are_resolved() {
     assert!(node.stop().success());
 }
 
+/// Holds as long as the agent runs.
+const ALWAYS: &str = r#"
+interval = "1s"
+[[rules]]
+name = "Runs"
+expr = 'picket_build_info'
+critical = 0
+"#;
+
+#[test]
+fn alerts_of_a_plugin_that_is_removed_while_the_agent_does_not_run_are_resolved() {
+    let thresholds = "[plugins.thresholds]\nassets = \"{dir}/levels.toml\"\ngrants.series = true\n";
+    let node = Node::builder().install(&plugin("thresholds"), "thresholds").file("levels.toml", ALWAYS);
+    let mut node = node.config(thresholds).start();
+    let firing = node.until_rows("the alert fires", 1, |row| row["state"] == "firing");
+    node.kill();
+    node.configure("");
+    node.start();
+    let resolved = node.until_rows("nobody is left waiting for it", 1, |row| row["state"] == "resolved");
+    for key in ["plugin", "generation", "rule", "labels", "active_since"] {
+        assert_eq!(resolved[0][key], firing[0][key], "{key}");
+    }
+    until("the API shows none any more", || api_alerts(&node).is_empty().then_some(()));
+    assert!(node.stop().success());
+
+    // Put back, the plugin finds no alert that it would go on with.
+    node.configure(thresholds);
+    node.start();
+    let firing = node.until_rows("it fires anew", 2, |row| row["state"] == "firing");
+    assert_ne!(firing[1]["active_since"], firing[0]["active_since"]);
+    assert!(node.stop().success());
+}
+
 /// Rules of the default pack over what applications and their exporters show. Neither the host source nor
 /// the agent has such metrics; they come with a scrape.
 const OF_APPLICATIONS: [&str; 7] = [
