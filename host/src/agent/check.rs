@@ -3,6 +3,7 @@
 //! What may be a mistake or may be as it should (a log folder that does not exist yet) is a note: it is
 //! told, and is no failure.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -19,6 +20,9 @@ use crate::lifecycle::trusted::{self, TrustError};
 use crate::lifecycle::{Rejection, StageError, StoreError};
 use crate::state::{Room, State, StateError};
 
+/// The user id that may do everything.
+const ROOT: u32 = 0;
+
 /// What a look at the machine came to.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -31,7 +35,8 @@ pub struct Found {
 /// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder,
 /// the sources and the forwarders.
 pub fn check(checked: &Checked) -> Found {
-    let mut found = Found { problems: data_folder(checked), notes: Vec::new() };
+    let mut found = Found::default();
+    data_folder(checked, rustix::process::geteuid().as_raw(), &mut found);
     sources(checked, &mut found);
     let problems = &mut found.problems;
     problems.extend(forwarders(checked));
@@ -88,31 +93,47 @@ fn forwarders(checked: &Checked) -> Vec<Problem> {
 /// A folder that cannot be made or written to, that is not the agent's alone, whose disk is full, that another
 /// agent holds, or that a newer one has written. An agent that runs with this very configuration holds it too:
 /// that is fine.
-fn data_folder(checked: &Checked) -> Vec<Problem> {
+fn data_folder(checked: &Checked, caller: u32, found: &mut Found) {
     let problem = |message: String| checked.problem_at("data_dir", Code::Data, message);
     let tried = disk::takes(&checked.data_dir);
     if let Some(Refused { path, error }) = tried.as_ref().err().filter(|refused| !refused.is_full()) {
         let (data_dir, folder) = (checked.data_dir.display(), path.display());
         let message = format!("the data folder {data_dir} cannot be used: {folder}: {error}");
         let help = "give the agent's user a folder that it may write to, or name another one in `data_dir`";
-        return vec![problem(message).help(help)];
+        return found.problems.push(problem(message).help(help));
     }
-    let foreign = |folder: &Path| folder.exists().then(|| trusted::judge_private(folder).err()).flatten();
+    let agent = agents_user(&checked.data_dir, caller);
+    let foreign =
+        |folder: &Path| folder.exists().then(|| trusted::judge_private_of(folder, agent).err()).flatten();
     if let Some(error) = foreign(&checked.data_dir).or_else(|| foreign(&checked.data_dir.join("generations")))
     {
-        return vec![problem(error.to_string())];
+        return found.problems.push(problem(error.to_string()));
     }
     if let Some(full) = full(checked, tried.is_err()) {
-        return vec![full];
+        return found.problems.push(full);
     }
     if std::os::unix::net::UnixStream::connect(&checked.api.socket).is_ok() {
-        return Vec::new();
+        return;
+    }
+    if agent != caller {
+        // Opened by root, the state would get files that the agent's user could not write.
+        let data_dir = checked.data_dir.display();
+        return found.notes.push(format!(
+            "{data_dir} belongs to user {agent}, as whom the agent has to run; what is in it was not looked \
+             at: for that, run the check as this user"
+        ));
     }
     let state = checked.data_dir.join("state");
     let opened = if state.exists() { State::open(&state, checked.state.cache.0).err() } else { None };
     let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
     let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
-    messages.into_iter().flatten().map(problem).collect()
+    found.problems.extend(messages.into_iter().flatten().map(problem));
+}
+
+/// As whom the agent runs, as far as its folder tells: root looks after agents of other users too.
+fn agents_user(data_dir: &Path, caller: u32) -> u32 {
+    let owner = data_dir.metadata().map(|metadata| metadata.uid());
+    owner.ok().filter(|_| caller == ROOT).unwrap_or(caller)
 }
 
 /// Too little room for commits, be it that the disk has none, or that the agent's user may take no more.
@@ -178,5 +199,45 @@ fn code(rejection: &Rejection) -> Code {
         | Rejection::Compile { .. } => Code::Component,
         Rejection::Link { .. } => Code::Ungranted,
         _ => Code::Plugin,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+
+    use super::*;
+    use crate::config::{Options, load_text};
+
+    #[test]
+    fn root_judges_the_folder_of_another_users_agent_as_that_user_does() {
+        const SOMEBODY: u32 = 54_321;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+        std::fs::create_dir(data.join("state")).unwrap();
+        // Who is not root has a folder that belongs to somebody else than root anyway.
+        if rustix::process::geteuid().is_root() {
+            chown(&data, Some(SOMEBODY), None).unwrap();
+        }
+        let owner = data.metadata().unwrap().uid();
+        let checked =
+            load_text("picket.toml", &format!("data_dir = \"{}\"\n", data.display()), &Options::default());
+        let checked = checked.unwrap();
+        let look = |caller| {
+            let mut found = Found::default();
+            data_folder(&checked, caller, &mut found);
+            found
+        };
+        let found = look(ROOT);
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        assert!(found.notes[0].contains(&format!("belongs to user {owner}")), "{:?}", found.notes);
+        assert_eq!(data.join("state").read_dir().unwrap().count(), 0, "nothing was made in it");
+        assert_eq!(look(owner + 1).problems.len(), 1, "who is not root judges for itself");
+        // What is wrong for the agent's own user is wrong for root too, and the advice is for that user.
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o770)).unwrap();
+        let problem = look(ROOT).problems.remove(0).message;
+        assert!(problem.contains(&format!("chown -R {owner}")), "{problem}");
     }
 }

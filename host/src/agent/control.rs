@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 
 use super::daemon::{self, Daemon};
 use super::lost::{Lifelines, Lost};
@@ -15,6 +15,10 @@ use super::retry::Retry;
 use crate::config::{self, Checked, Options, Problems};
 use crate::lifecycle::watch::{LONGEST_UNREST, Picture, Watch};
 use crate::pipeline::worker;
+
+/// How often plugins that were removed are looked after: whose alerts could not be ended before has to wait no
+/// longer than that once it can.
+const REMOVED: Duration = Duration::from_secs(10);
 
 /// Everything that can wake the agent up.
 enum Event {
@@ -26,6 +30,8 @@ enum Event {
     Heard(worker::Event),
     /// A thread has ended without which the agent cannot do its work.
     Lost(Lost),
+    /// It is time to look after plugins that were removed.
+    Removed,
     /// Finish the work and end.
     Stop,
 }
@@ -135,6 +141,7 @@ pub(super) struct Loop<'a> {
     lifelines: Lifelines,
     watched: Watched,
     retry: Retry,
+    removed: Receiver<Instant>,
 }
 
 impl<'a> Loop<'a> {
@@ -143,7 +150,7 @@ impl<'a> Loop<'a> {
         let (heard, lifelines) = (daemon.heard(), daemon.lifelines());
         let mut retry = Retry::default();
         retry.loaded(daemon.is_worth_a_retry(), Instant::now());
-        Self { daemon, requests, heard, lifelines, watched, retry }
+        Self { daemon, requests, heard, lifelines, watched, retry, removed: tick(REMOVED) }
     }
 
     /// Runs until somebody wants the agent to stop, or it has to.
@@ -153,6 +160,7 @@ impl<'a> Loop<'a> {
                 Event::Look => self.look(),
                 Event::Reload(reply) => self.reload(reply),
                 Event::Heard(event) => self.heard(event),
+                Event::Removed => self.daemon.look_after_removed(),
                 Event::Lost(lost) => return Err(lost),
                 Event::Stop => return Ok(()),
             }
@@ -172,6 +180,7 @@ impl<'a> Loop<'a> {
             recv(self.lifelines.files) -> _ => Event::Lost(Lost::Files),
             recv(self.heard) -> event => event.map_or(Event::Stop, Event::Heard),
             recv(self.watched.watch.hints()) -> _ => Event::Look,
+            recv(self.removed) -> _ => Event::Removed,
             default(self.retry.wait(poll, Instant::now())) => Event::Look,
         }
     }

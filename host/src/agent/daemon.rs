@@ -145,6 +145,11 @@ impl Daemon {
         self.core.lifecycle.heard(event);
     }
 
+    /// Does what has to be done now and then beside changes.
+    pub(super) fn look_after_removed(&mut self) {
+        self.core.lifecycle.look_after_removed(now_nanos());
+    }
+
     /// Where the configuration comes from.
     pub(super) fn options(&self) -> &Options {
         &self.options

@@ -2,13 +2,17 @@
 //!
 //! They have the names, labels and values of `/metrics`. They stay on the node: what carries the agent's
 //! metrics away is whoever reads `/metrics`.
+//!
+//! What the agent counts itself comes first. What plugins report gets the room that is left, shared between
+//! them, so that one with many label sets pushes out neither the agent's metrics nor those of others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use picket_series::Store;
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry};
 
 use crate::sources::SourceConfig;
@@ -17,9 +21,12 @@ use crate::telemetry;
 /// How often they are taken when no `host` source says it: the interval of that source by default.
 pub(super) const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Series of the agent's own in the store, a quarter of what it holds by default: plugins with many label
-/// sets leave room for the host's. Ten busy plugins have a tenth of it.
+/// Series of the agent and its plugins in the store, half of what it holds by default: plugins with many label
+/// sets leave room for the host's. The agent has a tenth of it with ten busy plugins.
 const MAX_SERIES: usize = 5_000;
+
+/// What the names of plugins' metrics begin with, and some of the agent's own about plugins.
+const OF_PLUGINS: &str = "picket_plugin_";
 
 /// See the module's description.
 pub(super) struct OwnMetrics {
@@ -48,32 +55,87 @@ impl OwnMetrics {
 
     /// Takes all of them once; `now` is Unix time in nanoseconds.
     pub(super) fn take(&mut self, now: u64) {
-        let families = self.registry.gather();
+        let (reported, own): (Vec<_>, Vec<_>) =
+            self.registry.gather().into_iter().partition(|family| is_reported(family.name()));
         let before = self.taken.replace(now).filter(|before| *before < now);
         let mut known = HashSet::with_capacity(self.known.len());
         let mut dropped = 0;
-        telemetry::lines(&families, &mut |line| {
-            if known.len() >= MAX_SERIES {
-                dropped += 1;
-                return;
+        let mut room = MAX_SERIES;
+        telemetry::lines(&own, &mut |line| match room.checked_sub(1) {
+            Some(left) => {
+                room = left;
+                self.add(line, now, before, &mut known);
             }
-            let key = self.hasher.hash_one((line.name, &line.labels));
-            if line.grows && !self.known.contains(&key) {
-                // A counter that appears has grown from zero since the last time: without that sample the
-                // first failure, which makes the counter, would be no growth.
-                before.inspect(|before| self.append(line, *before, 0.0));
-            }
-            self.append(line, now, line.value);
-            known.insert(key);
+            None => dropped += 1,
+        });
+        let mut shares = Shares::new(&reported, room);
+        telemetry::lines(&reported, &mut |line| match shares.take(line) {
+            true => self.add(line, now, before, &mut known),
+            false => dropped += 1,
         });
         self.known = known;
         self.dropped.inc_by(dropped);
+    }
+
+    /// Takes one in; `before` is when they were taken the last time.
+    fn add(&self, line: &telemetry::Line<'_>, now: u64, before: Option<u64>, known: &mut HashSet<u64>) {
+        let key = self.hasher.hash_one((line.name, &line.labels));
+        if line.grows && !self.known.contains(&key) {
+            // A counter that appears has grown from zero since the last time: without that sample the
+            // first failure, which makes the counter, would be no growth.
+            before.inspect(|before| self.append(line, *before, 0.0));
+        }
+        self.append(line, now, line.value);
+        known.insert(key);
     }
 
     fn append(&self, line: &telemetry::Line<'_>, time: u64, value: f64) {
         // What the store refuses is counted there.
         let _ = self.series.append(line.name, line.labels.iter().copied(), time, value);
     }
+}
+
+/// Whether a family has been reported by plugins. Theirs cannot have the names of the agent's own.
+fn is_reported(family: &str) -> bool {
+    let name = family.strip_prefix(OF_PLUGINS);
+    name.is_some_and(|name| !picket_sandbox::reserved_metrics().contains(&name))
+}
+
+/// The room of each plugin's metrics.
+struct Shares(BTreeMap<String, usize>);
+
+impl Shares {
+    /// Who needs less than an equal share leaves the rest to the others.
+    fn new(reported: &[MetricFamily], mut room: usize) -> Self {
+        let mut needs: BTreeMap<String, usize> = BTreeMap::new();
+        telemetry::lines(reported, &mut |line| *needs.entry(plugin(line).to_owned()).or_default() += 1);
+        let mut needs: Vec<(String, usize)> = needs.into_iter().collect();
+        needs.sort_by_key(|(_, lines)| *lines);
+        let mut left = needs.len();
+        let share = |(plugin, lines): (String, usize)| {
+            let share = lines.min(room / left);
+            room -= share;
+            left -= 1;
+            (plugin, share)
+        };
+        Self(needs.into_iter().map(share).collect())
+    }
+
+    /// Whether there is room for one more of its plugin.
+    fn take(&mut self, line: &telemetry::Line<'_>) -> bool {
+        match self.0.get_mut(plugin(line)) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Who reported it; the agent itself sets this label.
+fn plugin<'a>(line: &telemetry::Line<'a>) -> &'a str {
+    line.labels.iter().find(|(name, _)| *name == "plugin").map_or("", |(_, plugin)| plugin)
 }
 
 /// How often they are taken beside these sources: as often as the fastest `host` source.
@@ -145,18 +207,56 @@ mod tests {
         assert_eq!(samples(&given, "picket_agent_samples_dropped_total"), [(900, 0.0)]);
     }
 
+    /// Registers a gauge with so many label sets of a plugin.
+    fn flood(given: &Given, name: &str, plugin: &str, sets: usize) {
+        let flood = IntGaugeVec::new(Opts::new(name, "F."), &["plugin", "number"]).unwrap();
+        given.registry.register(Box::new(flood.clone())).unwrap();
+        for number in 0..sets {
+            flood.with_label_values(&[plugin, &number.to_string()]).set(1);
+        }
+    }
+
+    fn taken(given: &Given, name: &str) -> usize {
+        let matcher = Matcher { name: "__name__".into(), op: Op::Equal, value: name.into() };
+        let bounds = Bounds { max_samples: 100_000, deadline: None };
+        given
+            .own
+            .series
+            .select(&[vec![matcher]], Window { after: 0, to: u64::MAX }, bounds)
+            .unwrap()
+            .series
+            .len()
+    }
+
     #[test]
     fn more_series_than_the_bound_are_left_out_and_counted() {
         let mut given = given();
-        let flood = IntGaugeVec::new(Opts::new("a_flood", "F."), &["number"]).unwrap();
-        given.registry.register(Box::new(flood.clone())).unwrap();
-        for number in 0..MAX_SERIES + 10 {
-            flood.with_label_values(&[number.to_string()]).set(1);
-        }
+        flood(&given, "picket_a_flood", "", MAX_SERIES + 10);
         given.own.take(900 * SECOND);
         assert_eq!(given.own.series.size().series, MAX_SERIES);
         // The counter itself comes behind the flood and is beyond the bound too.
         assert_eq!(given.own.dropped.get(), 11);
+    }
+
+    #[test]
+    fn a_plugin_with_many_label_sets_pushes_out_no_metric_of_the_agent_and_of_others() {
+        let mut given = given();
+        // In the order of their names the flood comes first.
+        flood(&given, "picket_plugin_a_flood", "greedy", 2 * MAX_SERIES);
+        flood(&given, "picket_plugin_another_flood", "greedy too", 2 * MAX_SERIES);
+        flood(&given, "picket_plugin_circuit_open", "p", 20);
+        flood(&given, "picket_plugin_zeal", "modest", 30);
+        flood(&given, "picket_source_lag_bytes", "p", 40);
+        given.own.take(900 * SECOND);
+        let own = 20 + 40 + 1;
+        assert_eq!(taken(&given, "picket_plugin_circuit_open"), 20);
+        assert_eq!(taken(&given, "picket_source_lag_bytes"), 40);
+        assert_eq!(taken(&given, "picket_plugin_zeal"), 30);
+        let share = (MAX_SERIES - own - 30) / 2;
+        assert_eq!(taken(&given, "picket_plugin_a_flood"), share);
+        assert!(taken(&given, "picket_plugin_another_flood") - share <= 1);
+        assert_eq!(given.own.series.size().series, MAX_SERIES);
+        assert_eq!(given.own.dropped.get(), (4 * MAX_SERIES + 90 + 1 - MAX_SERIES) as u64);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::{Day, Digest, EventId, Frame, Origin, Sample, Verdict, Verdict
 use crate::pipeline::commit::{Commit, Committer};
 use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
-use crate::sources::{Checkpoints, CheckpointsUnreadable, SampleSink, ScanLog};
+use crate::sources::{Checkpoints, CheckpointsUnreadable, NotCommitted, SampleSink, ScanLog};
 use crate::state::{Remembered, State, StateError, Write};
 
 /// The checkpoints that are committed.
@@ -43,7 +43,8 @@ impl Checkpoints for CommittedCheckpoints {
     }
 }
 
-/// Samples of the `host` source: committed first, then put into the series store.
+/// Samples of the `host` source: put into the series store and committed. In this order, so that rules hold
+/// over the host also while nothing can be committed, which is when they are needed.
 pub(super) struct CommittedSamples {
     committer: Committer,
     series: Arc<SeriesStore>,
@@ -56,16 +57,17 @@ impl CommittedSamples {
 }
 
 impl SampleSink for CommittedSamples {
-    fn samples(&self, source: &str, samples: Vec<Sample>) {
+    fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
         for sample in &samples {
             let labels = sample.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
             // What the store refuses is counted there.
             let _ = self.series.append(&sample.name, labels, sample.time, sample.value);
         }
         let frames = samples.into_iter().map(Frame::Sample).collect();
-        if let Err(error) = self.committer.commit(Commit { frames, writes: Vec::new() }) {
+        self.committer.commit(Commit { frames, writes: Vec::new() }).map(drop).map_err(|error| {
             tracing::error!(source, %error, "Samples cannot be committed; they are lost for upstream.");
-        }
+            NotCommitted
+        })
     }
 }
 

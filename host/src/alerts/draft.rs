@@ -97,6 +97,11 @@ impl<'a> Draft<'a> {
         self.step(identity, Some(old), counted(old, evaluation, next), next);
     }
 
+    /// From now on in the name of another generation.
+    pub(super) fn by(&mut self, generation: &'a Digest) {
+        self.generation = generation;
+    }
+
     /// An alert whose rule or group is gone.
     pub(super) fn ends(&mut self, identity: &Identity, old: &Alert) {
         self.step(identity, Some(old), old.clone(), old.life.end());

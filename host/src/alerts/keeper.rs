@@ -157,6 +157,30 @@ impl Alerts {
         draft.done()
     }
 
+    /// Ends alerts of a plugin that nobody evaluates any more, each in the name of the generation that last
+    /// found that it holds: those whose text makes `bytes` together, and one at least. Nothing to commit means
+    /// that none is left.
+    pub fn end_some(&self, time: u64, bytes: usize) -> Change {
+        let alerts = self.read();
+        let Some((_, first)) = alerts.first_key_value() else {
+            // What cannot be read goes all the same.
+            return self.draft(&Digest::of(b""), time, 0).done();
+        };
+        let mut draft = self.draft(&first.generation, time, alerts.len());
+        let mut room = bytes;
+        for (index, (identity, alert)) in alerts.iter().enumerate() {
+            let text = identity.labels.iter().chain(&alert.annotations);
+            let needs = text.map(|label| label.name.len() + label.value.len()).sum::<usize>();
+            if needs > room && index > 0 {
+                break;
+            }
+            room = room.saturating_sub(needs);
+            draft.by(&alert.generation);
+            draft.ends(identity, alert);
+        }
+        draft.done()
+    }
+
     fn draft<'a>(&'a self, generation: &'a Digest, time: u64, count: usize) -> Draft<'a> {
         let room = self.config.max_alerts.saturating_sub(count);
         let mut draft = Draft::new(&self.plugin, generation, time, room, self.config.grace);

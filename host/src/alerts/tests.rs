@@ -184,6 +184,37 @@ fn a_rule_or_group_that_is_gone_resolves_its_alerts() {
 }
 
 #[test]
+fn alerts_that_nobody_evaluates_end_piece_by_piece_in_the_name_of_who_found_them() {
+    let mut fixture = Fixture::new(Config::default());
+    let both = vec![held("a", 0, 0), held("b", 0, 0)];
+    fixture.evaluate(vec![rule("cpu", both), rule("disk", vec![held("a", 9, 0)])]);
+    fixture.generation = Digest::of(b"two");
+    fixture.evaluate(vec![
+        RuleResult { rule: "cpu".into(), outcome: Err("no data".into()) },
+        rule("disk", vec![held("a", 9, 0)]),
+        rule("load", vec![held("a", 0, 0)]),
+    ]);
+    fixture.stored.insert(b"damaged".to_vec(), vec![1, 0xc1]);
+    assert_eq!(fixture.restart().len(), 1);
+    let mut ended = Vec::new();
+    loop {
+        let change = fixture.alerts.as_ref().unwrap().end_some(fixture.wall, 1);
+        if change.is_empty() {
+            break;
+        }
+        let frames = fixture.commit(change);
+        assert!(frames.len() < 2, "one at a time: {frames:?}");
+        for frame in frames {
+            let Frame::Alert(event) = &frame else { panic!("{frame:?}") };
+            ended.push((shown(&frame), event.origin.generation));
+        }
+    }
+    let resolved = |rule: &str, generation: &[u8]| (format!("{rule} resolved"), Digest::of(generation));
+    assert_eq!(ended, [resolved("cpu", b"one"), resolved("cpu", b"one"), resolved("load", b"two")]);
+    assert!(fixture.stored.is_empty() && fixture.active().is_empty());
+}
+
+#[test]
 fn a_step_of_the_clock_moves_no_alert() {
     for step in [-86_400_i64, 86_400] {
         let mut fixture = Fixture::new(Config::default());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::checked::locate;
 use super::decode::place;
@@ -12,7 +13,9 @@ use super::raw::Raw;
 use super::tree::Node;
 use crate::api::config::{ApiConfig, EndpointError, Endpoints};
 use crate::forwarders;
+use crate::lifecycle::MAX_COMPONENT_BYTES;
 use crate::lifecycle::config::{LimitsConfig, Plugin, PluginConfig};
+use crate::lifecycle::watch::LONGEST_SETTLE;
 use crate::model::{ByteSize, Span};
 use crate::sources::SourceConfig;
 
@@ -27,13 +30,15 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const DAY: u64 = 86_400;
+/// The kernel's clock for files has steps of up to so much.
+const SHORTEST_SETTLE: Duration = Duration::from_millis(10);
 
 const fn bytes(low: u64, high: u64) -> [ByteSize; 2] {
     [ByteSize(low), ByteSize(high)]
 }
 
 const fn millis(low: u64, high: u64) -> [Span; 2] {
-    [Span(std::time::Duration::from_millis(low)), Span(std::time::Duration::from_millis(high))]
+    [Span(Duration::from_millis(low)), Span(Duration::from_millis(high))]
 }
 
 impl Check<'_> {
@@ -58,9 +63,9 @@ impl Check<'_> {
         self.range("agent.drain", raw.agent.drain, millis(0, 3_600_000));
         self.range("api.connections", raw.api.connections, [1, 10_000]);
         self.range("api.timeout", raw.api.timeout, millis(100, 600_000));
-        self.range("reload.settle", raw.reload.settle, millis(10, 60_000));
+        self.range("reload.settle", raw.reload.settle, [Span(SHORTEST_SETTLE), Span(LONGEST_SETTLE)]);
         self.range("reload.poll", raw.reload.poll, millis(100, DAY * 1000));
-        self.range("compile.component", raw.compile.component, bytes(KIB, GIB));
+        self.range("compile.component", raw.compile.component, bytes(KIB, MAX_COMPONENT_BYTES));
         self.range("compile.memory", raw.compile.memory, bytes(64 * MIB, 64 * GIB));
         self.range("compile.time", raw.compile.time, millis(100, 3_600_000));
         self.range("supervision.failures", raw.supervision.failures, [1, 1000]);

@@ -76,6 +76,7 @@ impl Lifecycle {
                 rejections.push((plugin, rejection.to_string()));
             }
         }
+        self.configured(wanted.plugins);
         self.forget_unwanted(wanted.plugins);
         self.delete_unused();
         self.update_routes();
@@ -112,6 +113,7 @@ impl Lifecycle {
         }
         self.sources = wanted.sources.clone();
         self.remove_unwanted(wanted.plugins);
+        self.configured(wanted.plugins);
         self.forget_unwanted(wanted.plugins);
         self.delete_unused();
         self.update_routes();
@@ -244,6 +246,7 @@ impl Lifecycle {
                 coming.ready.push((name, word, made));
             }
             None => {
+                self.may_come_back(&name)?;
                 let surroundings = self.surroundings(&name);
                 coming.fresh.push(Fresh { candidate: remembering(candidate, &surroundings)?, surroundings });
             }

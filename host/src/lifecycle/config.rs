@@ -174,8 +174,9 @@ pub struct ReloadConfig {
     /// Whether changes of the configuration, of components and of assets are noticed by themselves.
     /// Without it only SIGHUP and `POST /-/reload` load them.
     pub watch: bool,
-    /// How long nothing may have changed before changes are loaded, also when a reload is asked for. What
-    /// changes within that time becomes active together. What does not rest for 10 s is not loaded.
+    /// How long nothing may have changed before changes are loaded, also when a reload is asked for; 3 s at
+    /// most. What changes within that time becomes active together. What does not come to rest within 10 s is
+    /// not loaded.
     pub settle: Span,
     /// How often the files are looked at in case the kernel did not tell of a change (network file
     /// systems do not).
@@ -192,7 +193,7 @@ impl Default for ReloadConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompileConfig {
-    /// The largest component file that is looked at.
+    /// The largest component file that is looked at; 64 MiB at most.
     pub component: ByteSize,
     /// Memory that compiling one component may take.
     pub memory: ByteSize,

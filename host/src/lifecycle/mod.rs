@@ -22,6 +22,7 @@ mod kept;
 mod metrics;
 mod passing;
 mod refusals;
+mod removed;
 mod served;
 mod slot;
 mod status;
@@ -32,6 +33,7 @@ pub mod watch;
 pub use candidate::{Brings, Rejection};
 pub(crate) use candidate::{grants, limits};
 pub use metrics::Metrics;
+pub(crate) use staged::MAX_COMPONENT_BYTES;
 pub use staged::{StageError, Staged};
 pub use status::{Active, Blame, PluginState, PluginStatus, Rejected, Statuses};
 pub use store::{Store, StoreError};
@@ -45,6 +47,7 @@ use picket_sandbox::{Compiler, LogSink, SeriesReader};
 
 use self::config::Plugin;
 use self::refusals::{Identity, Refusals};
+use self::removed::Removed;
 use self::slot::Slot;
 use crate::alerts;
 use crate::model::{Digest, Origin, now_nanos};
@@ -77,6 +80,7 @@ pub struct Deps {
 }
 
 /// What the alerts of all plugins share.
+#[derive(Clone)]
 pub struct AlertDeps {
     /// Their bounds.
     pub config: alerts::Config,
@@ -114,6 +118,7 @@ pub struct Lifecycle {
     /// See [`is_transient`](Lifecycle::is_transient).
     transient: bool,
     sources: BTreeMap<String, Brings>,
+    removed: Removed,
 }
 
 /// Some wanted generations were rejected; what served before serves on.
@@ -135,7 +140,9 @@ pub enum NotChanged {
 impl Lifecycle {
     /// An empty table.
     pub fn new(deps: Deps) -> Self {
+        let (state, committer) = (deps.state.clone(), deps.shared.committer.clone());
         Self {
+            removed: Removed::new(state, committer, deps.alerts.clone()),
             deps,
             table: BTreeMap::new(),
             statuses: Statuses::default(),

@@ -12,7 +12,8 @@ use super::config::Plugin;
 use super::trusted::{self, TrustError};
 use crate::model::Digest;
 
-/// The largest component that is read: four times the largest first-party one in a debug build.
+/// The largest component that is read, whatever `compile.component` says: four times the largest first-party
+/// one in a debug build.
 pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 /// The largest sum of all assets: they are held in memory, once for each generation.
 pub(crate) const MAX_ASSET_BYTES: u64 = 64 << 20;

@@ -158,11 +158,15 @@ pub fn judge_folder(path: &Path) -> Result<(), TrustError> {
     judge_way(path, &real)
 }
 
-/// Whether a folder belongs to the agent's user, and nobody else can write there.
+/// Whether a folder belongs to this process's user, and nobody else can write there.
 pub fn judge_private(path: &Path) -> Result<(), TrustError> {
+    judge_private_of(path, rustix::process::geteuid().as_raw())
+}
+
+/// Whether a folder belongs to a user, as whom an agent runs, and nobody else can write there.
+pub fn judge_private_of(path: &Path, agent: u32) -> Result<(), TrustError> {
     let metadata =
         path.metadata().map_err(|source| TrustError::Unreadable { path: path.to_owned(), source })?;
-    let agent = rustix::process::geteuid().as_raw();
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     if owner != agent || mode & FOREIGN_WRITE != 0 {
         return Err(TrustError::NotPrivate { path: path.to_owned(), owner, mode, agent });

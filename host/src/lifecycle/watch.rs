@@ -16,6 +16,10 @@ use notify::{RecursiveMode, Watcher as _};
 /// Files that do not rest within this time are not read: they are written to all the time, or are logs
 /// in the wrong folder, and the operator has to know.
 pub const LONGEST_UNREST: Duration = Duration::from_secs(10);
+/// The longest time that two looks may be apart. A reload that meets files which were not watched before
+/// waits for them too: both waits, and the look before each, have to fit into [`LONGEST_UNREST`].
+pub const LONGEST_SETTLE: Duration = Duration::from_secs(3);
+const _: () = assert!(3 * LONGEST_SETTLE.as_secs() < LONGEST_UNREST.as_secs());
 /// The most entries that are compared; beyond it lies a mistake such as watching `/`.
 const MAX_ENTRIES: usize = 50_000;
 /// How deep folders are looked into.

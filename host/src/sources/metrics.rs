@@ -44,6 +44,7 @@ pub struct Metrics {
     put_aside: IntCounterVec,
     samples: IntCounterVec,
     threads_ended: IntCounterVec,
+    dropped_samples: IntCounterVec,
 }
 
 impl Metrics {
@@ -110,6 +111,11 @@ impl Metrics {
                 "picket_source_threads_ended_total",
                 "How often the source ended by a bug of the agent and began anew.",
                 &["source"],
+            )?,
+            dropped_samples: counter(
+                "picket_source_dropped_samples_total",
+                "Samples of the host's state that did not go upstream, because they could not be committed.",
+                &["source", "reason"],
             )?,
         })
     }
@@ -211,5 +217,11 @@ impl SourceMetrics {
     /// Samples of the host were taken.
     pub fn samples(&self, samples: usize) {
         self.all.samples.with_label_values(&[&self.source]).inc_by(samples as u64);
+    }
+
+    /// Samples of the host could not be committed.
+    pub fn drop_samples(&self, samples: usize) {
+        let labels = [&*self.source, "not-committed"];
+        self.all.dropped_samples.with_label_values(&labels).inc_by(samples as u64);
     }
 }

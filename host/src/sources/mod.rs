@@ -18,7 +18,7 @@ pub mod metrics;
 pub mod status;
 
 pub use directory::source::ScanLog;
-pub use host::source::SampleSink;
+pub use host::source::{NotCommitted, SampleSink};
 pub use probe::Probed;
 pub use run::{Checkpoints, CheckpointsUnreadable, ConfigError, Deps, SourceConfig, Sources, StartError};
 pub use status::{Problem, SourceStatus};

@@ -26,8 +26,9 @@ impl Checkpoints for Nothing {
 }
 
 impl SampleSink for Nothing {
-    fn samples(&self, _: &str, samples: Vec<Sample>) {
+    fn samples(&self, _: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
         self.samples.lock().unwrap().extend(samples);
+        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@
 //! Names (plugin, source) stand with their length (u16, big-endian) before them, so that no name is
 //! the start of another.
 
-use super::StateError;
+use super::{MAX_KEY_BYTES, StateError};
 use crate::model::Digest;
 
 pub(super) const PLUGIN: u8 = b'k';
@@ -27,6 +27,8 @@ pub(super) const ALERT: u8 = b'l';
 pub(super) const SCANNED: u8 = b'n';
 pub(super) const EXPIRY: u8 = b't';
 const FILE_DIGEST: u8 = b'd';
+pub(super) const SNAPSHOT: u8 = b's';
+pub(super) const ACCOUNT: u8 = b'q';
 const META: u8 = b'm';
 
 /// Where what is remembered of files lies, in the order of the keys.
@@ -47,12 +49,17 @@ pub(super) fn of_plugin(namespace: u8, plugin: &str) -> Vec<u8> {
     key
 }
 
+/// Behind all keys of a plugin in a namespace.
+pub(super) fn behind_plugin(namespace: u8, plugin: &str) -> Vec<u8> {
+    [&of_plugin(namespace, plugin)[..], &[0xff; MAX_KEY_BYTES + 1]].concat()
+}
+
 pub(super) fn plugin(plugin: &str, key: &[u8]) -> Vec<u8> {
     [&of_plugin(PLUGIN, plugin), key].concat()
 }
 
 pub(super) fn plugin_bytes(plugin: &str) -> Vec<u8> {
-    of_plugin(b'q', plugin)
+    of_plugin(ACCOUNT, plugin)
 }
 
 /// `plugin_key` is a key made by [`plugin`].
@@ -66,7 +73,7 @@ pub(super) fn split_expiry(key: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((expires, [&[PLUGIN][..], key.get(9..)?].concat()))
 }
 
-/// The plugin's name and its own key, from a key made by [`plugin`].
+/// The plugin's name and what stands behind it, from any key that begins with [`of_plugin`].
 pub(super) fn split_plugin(key: &[u8]) -> Option<(&str, &[u8])> {
     let length = u16::from_be_bytes(key.get(1..3)?.try_into().ok()?);
     let (name, own) = key.get(3..)?.split_at_checked(length.into())?;
@@ -84,7 +91,7 @@ pub(super) fn checkpoint(plugin: &str, source: &str, stream: &Digest) -> Vec<u8>
 }
 
 pub(super) fn snapshot(plugin: &str) -> Vec<u8> {
-    of_plugin(b's', plugin)
+    of_plugin(SNAPSHOT, plugin)
 }
 
 pub(super) fn alert(plugin: &str, key: &[u8]) -> Vec<u8> {

@@ -3,9 +3,15 @@
 //! does a bounded piece of work, so that commits need not wait long; call again while it returns as
 //! much as it was allowed.
 
+use std::collections::BTreeSet;
+
 use super::apply::Changes;
 use super::{State, StateError, keys};
 use crate::model::Digest;
+
+/// Where something is kept of each plugin.
+const OF_PLUGINS: [u8; 6] =
+    [keys::PLUGIN, keys::ACCOUNT, keys::CHECKPOINT, keys::SNAPSHOT, keys::ALERT, keys::SCANNED];
 
 impl State {
     /// Removes up to `limit` plugin values that have expired by `now` (Unix time in nanoseconds), the
@@ -53,6 +59,37 @@ impl State {
             Ok(())
         })?;
         Ok(purged)
+    }
+
+    /// The plugins of which anything is kept.
+    pub fn plugins(&self) -> Result<BTreeSet<String>, StateError> {
+        let mut found = BTreeSet::new();
+        for namespace in OF_PLUGINS {
+            self.plugins_in(namespace, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// The plugins that have alerts.
+    pub fn plugins_with_alerts(&self) -> Result<BTreeSet<String>, StateError> {
+        let mut found = BTreeSet::new();
+        self.plugins_in(keys::ALERT, &mut found)?;
+        Ok(found)
+    }
+
+    /// Steps from plugin to plugin: reads one entry of each.
+    fn plugins_in(&self, namespace: u8, found: &mut BTreeSet<String>) -> Result<(), StateError> {
+        let mut after: Option<Vec<u8>> = None;
+        while let Some((key, _)) = self.current()?.scan(&[namespace], after.as_deref(), 1)?.pop() {
+            after = Some(match keys::split_plugin(&key) {
+                Some((plugin, _)) => {
+                    found.insert(plugin.to_owned());
+                    keys::behind_plugin(namespace, plugin)
+                }
+                None => key,
+            });
+        }
+        Ok(())
     }
 
     /// Removes up to `limit` entries of a plugin that was removed for good: its own state, snapshot,

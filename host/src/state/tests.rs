@@ -213,6 +213,51 @@ fn a_removed_plugin_leaves_nothing() {
 }
 
 #[test]
+fn the_plugins_of_which_anything_is_kept_are_found_wherever_it_is_kept() {
+    let state = memory();
+    assert!(state.plugins().unwrap().is_empty());
+    let own = |plugin: &str, key: &[u8]| Write::PluginSet {
+        plugin: plugin.into(),
+        key: key.to_vec(),
+        value: vec![],
+        expires: Some(5),
+    };
+    let alert = |plugin: &str, key: &[u8]| Write::Alert {
+        plugin: plugin.into(),
+        key: key.to_vec(),
+        value: Some(vec![]),
+    };
+    let (version, generation) = (String::new(), Digest::of(b"g"));
+    apply(
+        &state,
+        &[
+            own("own", &[0xff; MAX_KEY_BYTES]),
+            own("own", b"a"),
+            own("owner", b"a"),
+            alert("firing", b"1"),
+            alert("firing", &[0xff; MAX_KEY_BYTES]),
+            alert("fiery", b"1"),
+            Write::Snapshot { plugin: "snap".into(), version, generation, bytes: vec![1; 10_000] },
+            Write::Scanned { plugin: "scan".into(), generation, content: generation, value: Some(vec![]) },
+            Write::Checkpoint {
+                plugin: "file".into(),
+                source: "s".into(),
+                stream: generation,
+                value: vec![],
+            },
+            Write::FileDigest { key: b"/".to_vec(), value: Some(vec![]) },
+        ],
+    );
+    let names = |found: std::collections::BTreeSet<String>| found.into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(names(state.plugins_with_alerts().unwrap()), "fiery firing");
+    assert_eq!(names(state.plugins().unwrap()), "fiery file firing own owner scan snap");
+    for plugin in state.plugins().unwrap() {
+        while state.forget_plugin(&plugin, 10).unwrap() == 10 {}
+    }
+    assert!(state.plugins().unwrap().is_empty());
+}
+
+#[test]
 fn a_newer_version_of_state_and_value_is_refused() {
     let table = Arc::new(MemoryTable::new(0));
     let state = State::with_table(table.clone()).unwrap();

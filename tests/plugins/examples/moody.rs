@@ -1,5 +1,7 @@
 //! An analyzer that does what a record tells it to: `!trap`, `!loop`, `!memory`, `!stack`, `!sleep`,
 //! `!findings`, `!output`, `!log`, `!state`, `!labels`, `!calls`. Other records become findings.
+//!
+//! A flood is twice as large as its own limit and no larger, so that it meets no other one first.
 
 use picket_sdk::{
     Analyzer, Batch, Finding, NoConfig, Plugin, Report, Result, Setup, Severity, clock, log, state,
@@ -62,20 +64,20 @@ fn deep(depth: u64) -> u64 {
 }
 
 fn flood_findings(report: &mut Report) {
-    for number in 0..1_000_000u32 {
+    for number in 0..2_000u32 {
         report.finding(Finding::new("flood", Severity::Info, number.to_string()));
     }
 }
 
 fn flood_state() -> Result<()> {
-    for number in 0..1_000_000u32 {
+    for number in 0..200u32 {
         state::set(format!("key {number}"), &"x".repeat(10_000))?;
     }
     Ok(())
 }
 
 fn flood_labels(report: &mut Report) {
-    for number in 0..1_000_000u32 {
+    for number in 0..2_000u32 {
         report.counter("flood_total", &[("number", &number.to_string())]).add(1);
     }
 }

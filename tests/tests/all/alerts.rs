@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use picket::lifecycle::selector::{MatchOp, Selector};
@@ -24,25 +25,43 @@ assets = "{dir}/levels.toml"
 grants.series = true
 "#;
 
-/// A node with one rule: too many open files on the machine.
-fn node(hold_for: &str) -> NodeBuilder {
-    let text = fs::read_to_string("/proc/sys/fs/file-nr").unwrap();
-    let open: u64 = text.split_whitespace().next().unwrap().parse().unwrap();
-    let rules = format!(
-        "interval = \"1s\"\n[[rules]]\nname = \"OpenFiles\"\nexpr = 'node_filefd_allocated'\n\
-         critical = {}\nfor = \"{hold_for}\"\n[rules.annotations]\nsummary = \"{{{{value}}}} files are open.\"\n",
-        open + LEVEL
-    );
-    Node::builder().install(&plugin("thresholds"), "thresholds").file("levels.toml", rules).config(HOST)
+/// The machine's open files, which one test at a time may move: they are the base line of the others, which
+/// run at once in one process where nextest is not installed.
+struct OpenFiles {
+    at_first: u64,
+    _alone: MutexGuard<'static, ()>,
 }
 
-/// Moves `node_filefd_allocated` until it is dropped.
-fn open_files() -> Vec<File> {
-    let limit = getrlimit(Resource::Nofile);
-    let room = limit.maximum.is_none_or(|most| most > OPENED as u64 + 500);
-    assert!(room, "this test opens {OPENED} files; raise the hard limit (`ulimit -Hn`)");
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
-    (0..OPENED).map(|_| File::open("/dev/null").unwrap()).collect()
+impl OpenFiles {
+    /// Waits for its turn.
+    fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        // A test that failed has closed its files.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = fs::read_to_string("/proc/sys/fs/file-nr").unwrap();
+        let at_first = text.split_whitespace().next().unwrap().parse().unwrap();
+        Self { at_first, _alone: alone }
+    }
+
+    /// A node with one rule: too many open files on the machine.
+    fn node(&self, hold_for: &str) -> NodeBuilder {
+        let rules = format!(
+            "interval = \"1s\"\n[[rules]]\nname = \"OpenFiles\"\nexpr = 'node_filefd_allocated'\n\
+             critical = {}\nfor = \"{hold_for}\"\n[rules.annotations]\n\
+             summary = \"{{{{value}}}} files are open.\"\n",
+            self.at_first + LEVEL
+        );
+        Node::builder().install(&plugin("thresholds"), "thresholds").file("levels.toml", rules).config(HOST)
+    }
+
+    /// Moves `node_filefd_allocated` until it is dropped.
+    fn open(&self) -> Vec<File> {
+        let limit = getrlimit(Resource::Nofile);
+        let room = limit.maximum.is_none_or(|most| most > OPENED as u64 + 500);
+        assert!(room, "this test opens {OPENED} files; raise the hard limit (`ulimit -Hn`)");
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+        (0..OPENED).map(|_| File::open("/dev/null").unwrap()).collect()
+    }
 }
 
 fn api_alerts(node: &Node) -> Vec<Value> {
@@ -63,9 +82,10 @@ fn state(row: &Value) -> &str {
 
 #[test]
 fn an_alert_on_a_metric_of_the_host_goes_pending_firing_resolved() {
-    let mut node = node("3s").start();
+    let all_files = OpenFiles::new();
+    let mut node = all_files.node("3s").start();
     until("the host is measured", || (node.metric("picket_source_samples_total") > 0.0).then_some(()));
-    let files = open_files();
+    let files = all_files.open();
     node.until_rows("the alert fires", 1, |row| row["state"] == "firing");
     let fires = || api_alerts(&node).iter().any(|alert| state(alert) == "firing").then_some(());
     until("the API shows it too", fires);
@@ -98,9 +118,10 @@ fn unix_nanos() -> u64 {
 #[test]
 fn a_pending_alert_goes_on_pending_after_the_agent_was_killed() {
     const SECOND: u64 = 1_000_000_000;
-    let mut node = node("20s").start();
+    let all_files = OpenFiles::new();
+    let mut node = all_files.node("20s").start();
     until("the host is measured", || (node.metric("picket_source_samples_total") > 0.0).then_some(()));
-    let files = open_files();
+    let files = all_files.open();
     until("`picket alerts` shows it pending", || {
         cli_alerts(&node).iter().any(|alert| state(alert) == "pending").then_some(())
     });
@@ -123,15 +144,49 @@ fn a_pending_alert_goes_on_pending_after_the_agent_was_killed() {
 
 #[test]
 fn alerts_of_a_plugin_that_is_removed_are_resolved() {
-    let mut node = node("1s").start();
+    let all_files = OpenFiles::new();
+    let mut node = all_files.node("1s").start();
     until("the host is measured", || (node.metric("picket_source_samples_total") > 0.0).then_some(()));
-    let files = open_files();
+    let files = all_files.open();
     node.until_rows("the alert fires", 1, |row| row["state"] == "firing");
     node.configure("[sources.host]\nkind = \"host\"\n");
     assert_eq!(node.reload().status, 200);
     node.until_rows("nobody is left waiting for it", 1, |row| row["state"] == "resolved");
     until("the API shows none any more", || api_alerts(&node).is_empty().then_some(()));
     drop(files);
+    assert!(node.stop().success());
+}
+
+/// Holds as long as the agent runs.
+const ALWAYS: &str = r#"
+interval = "1s"
+[[rules]]
+name = "Runs"
+expr = 'picket_build_info'
+critical = 0
+"#;
+
+#[test]
+fn alerts_of_a_plugin_that_is_removed_while_the_agent_does_not_run_are_resolved() {
+    let thresholds = "[plugins.thresholds]\nassets = \"{dir}/levels.toml\"\ngrants.series = true\n";
+    let node = Node::builder().install(&plugin("thresholds"), "thresholds").file("levels.toml", ALWAYS);
+    let mut node = node.config(thresholds).start();
+    let firing = node.until_rows("the alert fires", 1, |row| row["state"] == "firing");
+    node.kill();
+    node.configure("");
+    node.start();
+    let resolved = node.until_rows("nobody is left waiting for it", 1, |row| row["state"] == "resolved");
+    for key in ["plugin", "generation", "rule", "labels", "active_since"] {
+        assert_eq!(resolved[0][key], firing[0][key], "{key}");
+    }
+    until("the API shows none any more", || api_alerts(&node).is_empty().then_some(()));
+    assert!(node.stop().success());
+
+    // Put back, the plugin finds no alert that it would go on with.
+    node.configure(thresholds);
+    node.start();
+    let firing = node.until_rows("it fires anew", 2, |row| row["state"] == "firing");
+    assert_ne!(firing[1]["active_since"], firing[0]["active_since"]);
     assert!(node.stop().success());
 }
 

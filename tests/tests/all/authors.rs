@@ -58,7 +58,7 @@ fn a_new_scanner_passes_its_tests() {
 
 #[test]
 fn a_new_unpacker_passes_its_tests() {
-    let project = check("unpacker", "open-ar", 3);
+    let project = check("unpacker", "open-ar", 4);
     let archive = "!<arch>\na.txt/          0           0     0     644     3         `\nodd\n";
     std::fs::write(project.path().join("x.a"), archive).unwrap();
     project.picket("plugin test open-ar.wasm --input x.a").expect(0, &["member a.txt  3 B"]);

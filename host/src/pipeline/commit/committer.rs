@@ -1,6 +1,8 @@
 //! The callers' side of the commit thread.
 
-use crossbeam_channel::{Sender, bounded};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use picket_journal::{Position, Tail};
 
 use super::core::Request;
@@ -26,11 +28,14 @@ impl Committer {
     /// Commits of one caller are in the journal in the order of its calls; commits of several callers
     /// share a sync.
     pub fn commit(&self, commit: Commit) -> Result<Position, CommitError> {
-        let committed = self.send(commit);
-        if let Err(error) = &committed {
-            self.metrics.failures.with_label_values(&[error.reason()]).inc();
-        }
-        committed
+        let committed = self.send(commit).and_then(|reply| reply.recv().unwrap_or(Err(CommitError::Stopped)));
+        counted(&self.metrics, committed)
+    }
+
+    /// Hands a commit in and does not wait for it: while the state fails, that may take very long.
+    pub fn submit(&self, commit: Commit) -> Result<Submitted, CommitError> {
+        let reply = counted(&self.metrics, self.send(commit))?;
+        Ok(Submitted { reply, metrics: self.metrics.clone() })
     }
 
     /// Whether commits work.
@@ -64,11 +69,34 @@ impl Committer {
         self.floors.set_readers(names);
     }
 
-    fn send(&self, commit: Commit) -> Result<Position, CommitError> {
+    fn send(&self, commit: Commit) -> Result<Receiver<Result<Position, CommitError>>, CommitError> {
         let (request, reply) = Request::new(commit, self.max_bytes)?;
         self.sender.send(Message::Commit(request)).map_err(|_| CommitError::Stopped)?;
-        reply.recv().unwrap_or(Err(CommitError::Stopped))
+        Ok(reply)
     }
+}
+
+/// A commit that was handed in. Dropping it leaves the commit on its way.
+pub struct Submitted {
+    reply: Receiver<Result<Position, CommitError>>,
+    metrics: Metrics,
+}
+
+impl Submitted {
+    /// What it came to, as [`Committer::commit`] says it; none when that is not known by then. To be asked
+    /// until it is known, and no more.
+    pub fn wait(&self, until: Instant) -> Option<Result<Position, CommitError>> {
+        let committed = match self.reply.recv_deadline(until) {
+            Ok(committed) => committed,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => Err(CommitError::Stopped),
+        };
+        Some(counted(&self.metrics, committed))
+    }
+}
+
+fn counted<T>(metrics: &Metrics, outcome: Result<T, CommitError>) -> Result<T, CommitError> {
+    outcome.inspect_err(|error| metrics.failures.with_label_values(&[error.reason()]).inc())
 }
 
 impl Request {
@@ -76,7 +104,7 @@ impl Request {
     pub(super) fn new(
         commit: Commit,
         max_bytes: usize,
-    ) -> Result<(Self, crossbeam_channel::Receiver<Result<Position, CommitError>>), CommitError> {
+    ) -> Result<(Self, Receiver<Result<Position, CommitError>>), CommitError> {
         commit.writes.iter().try_for_each(crate::state::Write::check)?;
         let payload = payload::encode(&commit).map_err(|error| CommitError::Encode(error.to_string()))?;
         if payload.len() > max_bytes {

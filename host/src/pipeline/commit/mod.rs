@@ -45,7 +45,7 @@ use crate::model::{ByteSize, Frame, Span};
 use crate::state::State;
 use crate::state::Write;
 
-pub use committer::Committer;
+pub use committer::{Committer, Submitted};
 pub use drain::{Drain, DrainError};
 pub use error::CommitError;
 pub use health::Health;

@@ -12,7 +12,8 @@ use super::health::Watch;
 use super::{CommitError, Committer, Config, GROUP_BYTES, Metrics};
 use crate::state::State;
 
-/// Callers wait for their answer, so no more than one commit per calling thread is ever queued.
+/// Callers wait for their answer, all but the few of [`Committer::submit`], so hardly more than one commit per
+/// calling thread is ever queued.
 const QUEUE: usize = 256;
 
 pub(super) enum Message {

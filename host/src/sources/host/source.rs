@@ -17,11 +17,16 @@ use crate::sources::status::{Problem, SourceStatus, StatusBoard};
 /// How soon a stop is noticed when the router cannot wake the thread.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Who commits samples and feeds the series store.
+/// Who feeds the series store and commits samples.
 pub trait SampleSink: Send + Sync {
-    /// Samples of one time.
-    fn samples(&self, source: &str, samples: Vec<Sample>);
+    /// Samples of one time. The error says that upstream does not get them.
+    fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted>;
 }
+
+/// Samples that cannot be committed; the reason is in the log already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the samples cannot be committed and are lost for upstream")]
+pub struct NotCommitted;
 
 /// What a `host` source needs.
 #[derive(Clone)]
@@ -75,13 +80,59 @@ impl Parts {
             }
             problems.push(problem);
         }
-        self.metrics.samples(collected.samples.len());
-        self.sink.samples(&self.name, collected.samples);
+        let taken = collected.samples.len();
+        self.metrics.samples(taken);
+        if self.sink.samples(&self.name, collected.samples).is_err() {
+            self.metrics.drop_samples(taken);
+        }
         self.status.set(SourceStatus {
             name: self.name.clone(),
             kind: "host".to_owned(),
             problems,
             ..SourceStatus::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use prometheus::{Registry, TextEncoder};
+
+    use super::*;
+    use crate::sources::host::Config;
+    use crate::sources::metrics::Metrics;
+
+    /// A journal that takes nothing.
+    struct Broken;
+
+    impl SampleSink for Broken {
+        fn samples(&self, _: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
+            assert!(samples.iter().any(|sample| sample.name == "node_load1"));
+            Err(NotCommitted)
+        }
+    }
+
+    #[test]
+    fn samples_that_cannot_be_committed_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("loadavg"), "0.10 1.25 2.50 1/100 4242\n").unwrap();
+        let (proc, root) = (folder.path().to_owned(), folder.path().to_owned());
+        let registry = Registry::new();
+        let parts = Parts {
+            name: "h".to_owned(),
+            config: Config { proc, root, ..Config::default() }.check().unwrap(),
+            router: Arc::default(),
+            sink: Arc::new(Broken),
+            metrics: Metrics::new(&registry).unwrap().of("h"),
+            status: StatusBoard::default(),
+            stop: Arc::default(),
+        };
+        parts.take(&mut BTreeSet::new(), &mut Counters::default());
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let value = |line: &str| text.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+        let taken = value("picket_source_samples_total{source=\"h\"} ");
+        let dropped = "picket_source_dropped_samples_total{reason=\"not-committed\",source=\"h\"} ";
+        assert_eq!(value(dropped), taken);
     }
 }

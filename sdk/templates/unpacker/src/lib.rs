@@ -51,7 +51,8 @@ pub struct Archive {
 
 impl Container for Archive {
     fn next(&mut self) -> Result<Option<Member>> {
-        while self.next < self.reader.object().info().size {
+        let end = self.reader.object().info().size;
+        while self.next < end {
             self.reader.seek(SeekFrom::Start(self.next))?;
             let mut header = [0; 60];
             self.reader.read_exact(&mut header)?;
@@ -59,12 +60,14 @@ impl Container for Archive {
             let size: u64 = text(&header[48..58])
                 .parse()
                 .map_err(|_| Error::new(format!("the member at byte {} has no size", self.next)))?;
-            // Members begin at even places. Adding must not wrap, whatever the header says.
-            self.next = self
-                .next
-                .saturating_add(60)
-                .saturating_add(size)
-                .saturating_add(size % 2);
+            // Adding must not wrap, whatever the header says.
+            let behind = self.next.saturating_add(60).saturating_add(size);
+            if behind > end {
+                let at = self.next;
+                return Err(Error::new(format!("the member at byte {at} is cut off")));
+            }
+            // Members begin at even places.
+            self.next = behind.saturating_add(size % 2);
             self.left = size;
             let name = text(&header[..16]);
             // `/` and `//` are the archive's own indexes.
@@ -80,6 +83,10 @@ impl Container for Archive {
         // The host asks for at most some 100 KiB; what the header claims makes no buffer larger.
         let mut bytes = vec![0; len.min(usize::try_from(self.left).unwrap_or(len))];
         let len = self.reader.read(&mut bytes)?;
+        if len == 0 && self.left > 0 {
+            // Giving nothing would say that the member is complete.
+            return Err(Error::new("the archive ends in the middle of a member"));
+        }
         bytes.truncate(len);
         self.left -= len as u64;
         Ok(bytes)
@@ -139,5 +146,21 @@ mod tests {
         assert_eq!(plugin.unpack(&Object::new("/srv/x", "text")), Ok(None));
         let broken = format!("!<arch>\n{}", member("a", "x").replace('1', "?"));
         assert!(plugin.unpack(&Object::new("/srv/x.a", broken)).is_err());
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_off_is_an_error_wherever_it_ends() {
+        let mut plugin = Host::new()
+            .start::<Ar>("{}")
+            .expect("it needs no configuration");
+        let whole = format!("!<arch>\n{}{}", member("/", "symbols"), member("b", "even"));
+        let first = MAGIC.len() + member("/", "symbols").len();
+        for len in MAGIC.len() + 1..whole.len() {
+            let cut = &whole[..len];
+            let unpacked = plugin.unpack(&Object::new("/srv/x.a", cut));
+            // Where the second member would begin, and at the padding before, nothing is missing.
+            let complete = len == first || len == first - 1;
+            assert_eq!(unpacked.is_ok(), complete, "{len} bytes: {unpacked:?}");
+        }
     }
 }

@@ -78,6 +78,24 @@ fn a_failed_sync_fails_all_that_share_it_and_none_after_it() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_appended_to_is_told_to_readiness_until_a_commit_works() {
+    let machine = Machine::new(0);
+    let (mut core, _state) = open(&machine);
+    assert_eq!(result(&commit(&mut core, [batch("p", 0, 1)])), [Ok(())]);
+    machine.disk.fail_next(Operation::Write, ErrorKind::ReadOnlyFilesystem);
+    let replies = commit(&mut core, [batch("p", 1, 2)]);
+    assert_eq!(result(&replies), [Err("journal")]);
+    let trouble = core.health().trouble().unwrap_or_default();
+    assert!(trouble.contains("cannot write to the segment"), "{trouble}");
+    assert_eq!(result(&commit(&mut core, [batch("p", 1, 2)])), [Ok(())]);
+    assert_eq!(core.health().trouble(), None);
+    // What is wrong with one commit is no trouble of the journal.
+    let empty = Request { payload: Vec::new(), writes: Vec::new(), reply: crossbeam_channel::bounded(1).0 };
+    core.group(vec![empty]);
+    assert_eq!(core.health().trouble(), None);
+}
+
+#[test]
 fn a_state_that_fails_is_opened_again_and_the_commit_succeeds() {
     for seed in 0..50 {
         let machine = Machine::new(seed);

@@ -169,8 +169,21 @@ impl FileSource {
         })
     }
 
-    /// Follows a file, as a stream that is known or as a new one.
+    /// Follows a file, as a stream that is known or as a new one, for all plugins.
     pub(super) fn add(
+        &mut self,
+        opened: Opened,
+        path: PathBuf,
+        known: Option<(Digest, u64, String)>,
+        clock: Clock,
+    ) -> u64 {
+        let number = self.enter(opened, path, known, clock);
+        self.attach_all(number);
+        number
+    }
+
+    /// Follows a file for no plugin yet.
+    pub(super) fn enter(
         &mut self,
         opened: Opened,
         path: PathBuf,
@@ -188,9 +201,12 @@ impl FileSource {
         let number = self.next_tail;
         self.next_tail += 1;
         self.tails.insert(number, tail);
+        number
+    }
+
+    pub(super) fn attach_all(&mut self, number: u64) {
         let lanes: Vec<u64> = self.books.keys().copied().collect();
         lanes.into_iter().for_each(|lane| self.attach(number, lane, !self.started));
-        number
     }
 }
 

@@ -64,10 +64,12 @@ impl FileSource {
     }
 
     fn add_left(&mut self, opened: Opened, path: PathBuf, known: (Digest, u64, String), clock: Clock) -> u64 {
-        let number = self.add(opened, path, Some(known), clock);
+        let number = self.enter(opened, path, Some(known), clock);
+        // Before plugins get it: no pattern names it, so it is for those only that have a place in it.
         if let Some(tail) = self.tails.get_mut(&number) {
             tail.leave();
         }
+        self.attach_all(number);
         number
     }
 

@@ -105,6 +105,27 @@ fn a_plugin_waits_until_its_checkpoints_can_be_read() {
     scene.check(&["2"]);
 }
 
+#[test]
+fn a_rotated_file_is_read_on_for_who_has_a_place_in_it_and_not_begun_for_others() {
+    for start in [Start::End, Start::Beginning] {
+        let mut scene = Scene::new(|config| config.start = start);
+        scene.turn();
+        scene.append("a.log", "1\n");
+        scene.check(&["1"]);
+        // While nobody looks it grows and gets a name that no pattern has, and a plugin is added.
+        scene.append("a.log", "2\n");
+        scene.rename("a.log", "a.log.1");
+        scene.add_plugin("q", &[], 1 << 30);
+        scene.restart();
+        scene.check(&["2"]);
+        assert_eq!(scene.take(1), [""; 0]);
+        // The same when a plugin leaves while the agent runs and comes back.
+        scene.append("a.log", "3\n");
+        scene.check(&["3"]);
+        assert_eq!(scene.take(1), ["3"]);
+    }
+}
+
 /// Turns until there is nothing to do; never more files are open than allowed.
 fn turn_with_few_open(scene: &mut Scene) {
     let mut buffers = Buffers::default();
