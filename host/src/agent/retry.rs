@@ -1,7 +1,8 @@
 //! When to load again what failed for a reason that passes by itself.
 //!
 //! The pause doubles, so that an agent that is short of something for long does not spend its time on
-//! trying. Knows no clock and nothing of what is loaded.
+//! trying: also when loading works and what was loaded fails soon after. Knows no clock and nothing of what is
+//! loaded.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +15,21 @@ const LONGEST: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(super) struct Retry {
     next: Option<Instant>,
-    pause: Option<Duration>,
+    /// The last pause, and until when it counts.
+    former: Option<(Duration, Instant)>,
 }
 
 impl Retry {
     /// A load ended: is it worth another one?
     pub(super) fn loaded(&mut self, worth_it: bool, now: Instant) {
-        self.pause = worth_it.then(|| self.pause.map_or(FIRST, |pause| (pause * 2).min(LONGEST)));
-        self.next = self.pause.map(|pause| now + pause);
+        if !worth_it {
+            self.next = None;
+            return;
+        }
+        let former = self.former.filter(|(_, until)| now < *until);
+        let pause = former.map_or(FIRST, |(pause, _)| (pause * 2).min(LONGEST));
+        self.next = Some(now + pause);
+        self.former = Some((pause, now + pause + LONGEST));
     }
 
     /// Whether there will be another load.
@@ -45,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_end_with_success() {
+    fn pauses_grow_to_a_bound_and_end_when_it_has_worked_for_long() {
         let now = Instant::now();
         let mut retry = Retry::default();
         assert!(!retry.is_due(now) && !retry.is_planned());
@@ -61,6 +69,10 @@ mod tests {
         retry.loaded(false, now);
         assert!(!retry.is_due(now + LONGEST * 10));
         retry.loaded(true, now);
-        assert!(retry.is_due(now + FIRST));
+        assert!(!retry.is_due(now + FIRST), "what was loaded has failed at once");
+        retry.loaded(false, now);
+        let later = now + LONGEST * 3;
+        retry.loaded(true, later);
+        assert!(retry.is_due(later + FIRST));
     }
 }

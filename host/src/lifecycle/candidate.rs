@@ -62,6 +62,9 @@ pub enum Rejection {
     /// Its first call failed.
     #[error("its first call failed: {0}")]
     FirstCall(String),
+    /// The agent could not serve its first call.
+    #[error("its first call could not be made now: {0}")]
+    FirstCallStalled(String),
     /// The generation that serves does not come to an end of its work.
     #[error("the generation that serves did not reach a batch boundary within {0:?}")]
     Busy(std::time::Duration),
@@ -81,7 +84,7 @@ impl Rejection {
                 "configure"
             }
             Self::Restore(_) | Self::Snapshot(_) => "restore",
-            Self::FirstCall(_) => "first-call",
+            Self::FirstCall(_) | Self::FirstCallStalled(_) => "first-call",
             Self::Busy(_) => "swap",
             Self::Together(_) => "together",
         }

@@ -179,7 +179,13 @@ impl Lifecycle {
     pub fn heard(&mut self, event: Event) {
         match event {
             Event::Proven(origin) => self.proven(&origin),
-            Event::Reverted { refused, serves, reason } => self.reverted(&refused, &serves, &reason),
+            Event::Reverted { refused, serves, reason, passes } => {
+                let rejection = match passes {
+                    true => Rejection::FirstCallStalled(reason),
+                    false => Rejection::FirstCall(reason),
+                };
+                self.reverted(&refused, &serves, &rejection);
+            }
             Event::Circuit { origin, open } => {
                 // The circuit of a generation that gave way since says nothing of the one that serves.
                 if self.table.get(&origin.plugin).is_some_and(|slot| slot.is_served_by(&origin)) {
@@ -203,19 +209,19 @@ impl Lifecycle {
     }
 
     /// The first call of a generation failed, and the worker went back to another one.
-    fn reverted(&mut self, refused: &Origin, serves: &Digest, reason: &str) {
+    fn reverted(&mut self, refused: &Origin, serves: &Digest, rejection: &Rejection) {
         let Some(slot) = self.table.get_mut(&refused.plugin) else { return };
-        let rejection = Rejection::FirstCall(reason.to_owned());
-        self.deps.metrics.rejected(&refused.plugin, &rejection);
+        self.deps.metrics.rejected(&refused.plugin, rejection);
         let brings = table::brings(slot.section(), &self.sources);
         if !slot.reverted(&refused.generation, serves) {
             // Another generation came in the meantime; what it is worth will show by itself.
             return;
         }
         self.statuses.active(slot);
-        self.statuses.rejected(&refused.plugin, Some(refused.generation), &rejection);
+        self.statuses.rejected(&refused.plugin, Some(refused.generation), rejection);
         let identity = Identity { generation: Some(refused.generation), brings };
-        self.refusals.note_one(&refused.plugin, identity, &rejection);
+        self.refusals.note_one(&refused.plugin, identity, rejection);
+        self.transient |= rejection.is_transient();
         self.update_routes();
     }
 

@@ -33,7 +33,7 @@ impl Rejection {
 
     pub(super) fn again(&self) -> Again {
         match self {
-            Self::Busy(_) | Self::Snapshot(_) => Again::Soon,
+            Self::Busy(_) | Self::Snapshot(_) | Self::FirstCallStalled(_) => Again::Soon,
             Self::Stage(error) => staging(error),
             Self::Compile { source, .. } => compiling(source),
             Self::Configure { source: ConfigureError::Call(error), .. } => calling(error),
@@ -129,6 +129,7 @@ mod tests {
             InstanceError::Instantiate(budget.clone()).into(),
             Rejection::Configure { place: String::new(), source: budget.into() },
             compile(start),
+            Rejection::FirstCallStalled("the memory of all plugins is used up".into()),
             StageError::from(changing).into(),
             unreadable(rustix::io::Errno::MFILE),
         ] {

@@ -11,7 +11,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::alerts::{self, ActiveAlerts, Evaluation, HeldAlert, RuleResult};
-use crate::model::{AlertState, Digest, Frame, Label, Span};
+use crate::model::{AlertState, Day, Digest, Frame, Label, Span};
 use crate::pipeline::commit::{self, CommitThread, Position};
 use crate::state::{MemoryTable, Write};
 
@@ -187,6 +187,7 @@ fn much_that_is_kept_is_forgotten_piece_by_piece() {
         generation: Digest::of(b"g"),
         content: Digest::of(&number.to_le_bytes()),
         value: Some(vec![]),
+        used: Day(1),
     };
     let many = (PIECE * PIECES + 1) as u64;
     scene.committer.commit(Commit { frames: vec![], writes: (0..many).map(scanned).collect() }).unwrap();

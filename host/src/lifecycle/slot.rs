@@ -253,8 +253,8 @@ mod tests {
             drop(receiver.next(None, true));
         });
         let draining = Draining { lane: sender, finished, thread, plugin: "slow".into() };
-        let ended = draining.wait_twice(Instant::now(), Instant::now() + Duration::from_secs(3600));
-        assert_eq!(ended, Ok(()));
+        let waited = draining.wait_twice(Instant::now(), Instant::now() + Duration::from_secs(3600));
+        assert_eq!(waited, Ok(()));
         assert_eq!(Arc::strong_count(&ended), 1, "the thread has ended");
     }
 }

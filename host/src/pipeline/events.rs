@@ -28,6 +28,8 @@ pub enum Event {
         serves: Digest,
         /// Why.
         reason: String,
+        /// Whether the cause passes by itself: the agent could not serve the call.
+        passes: bool,
     },
     /// The circuit opened (with the pause) or closed, or the rest is over that follows a thread's end.
     Circuit {

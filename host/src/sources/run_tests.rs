@@ -11,6 +11,7 @@ use crate::pipeline::interest::Interest;
 use crate::pipeline::lane::{LaneReceiver, Wake, lane};
 use crate::pipeline::route::Route;
 use crate::pipeline::work::{Opened, Work};
+use crate::sources::NotCommitted;
 use crate::sources::directory::examine::StatKey;
 
 #[derive(Default)]

@@ -238,14 +238,20 @@ fn the_plugins_of_which_anything_is_kept_are_found_wherever_it_is_kept() {
             alert("firing", &[0xff; MAX_KEY_BYTES]),
             alert("fiery", b"1"),
             Write::Snapshot { plugin: "snap".into(), version, generation, bytes: vec![1; 10_000] },
-            Write::Scanned { plugin: "scan".into(), generation, content: generation, value: Some(vec![]) },
+            Write::Scanned {
+                plugin: "scan".into(),
+                generation,
+                content: generation,
+                value: Some(vec![]),
+                used: Day(1),
+            },
             Write::Checkpoint {
                 plugin: "file".into(),
                 source: "s".into(),
                 stream: generation,
                 value: vec![],
             },
-            Write::FileDigest { key: b"/".to_vec(), value: Some(vec![]) },
+            Write::FileDigest { key: b"/".to_vec(), value: Some(vec![]), used: Day(1) },
         ],
     );
     let names = |found: std::collections::BTreeSet<String>| found.into_iter().collect::<Vec<_>>().join(" ");

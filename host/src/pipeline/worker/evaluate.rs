@@ -60,7 +60,7 @@ impl Worker {
         let mut outcome = self.try_evaluate(&group, time);
         if let Err(error) = &outcome {
             if let Some(previous) = self.previous.take() {
-                super::swap::put_back(self, previous, error.to_string());
+                super::swap::put_back(self, previous, error);
                 return;
             }
             outcome = self.try_evaluate(&group, time);
@@ -107,21 +107,24 @@ impl Worker {
         self.commit_alerts(change);
     }
 
-    fn commit_alerts(&mut self, change: Change) {
+    /// Says whether it is committed.
+    fn commit_alerts(&mut self, change: Change) -> bool {
         for frame in change.frames {
             self.results.push(frame);
         }
         for write in change.writes {
             self.results.write(write);
         }
-        if self.results.is_empty() || self.commit().is_ok() {
+        let committed = self.results.is_empty() || self.commit().is_ok();
+        if committed {
             self.alerts.accept(change.accept);
         }
+        committed
     }
 
-    /// Alerts of groups that the serving generation no longer has end.
-    pub(super) fn retire_groups(&mut self) {
-        self.retain_groups(&self.schedule.groups());
+    /// Alerts of groups that the serving generation no longer has end. Says whether that is committed.
+    pub(super) fn retire_groups(&mut self) -> bool {
+        self.retain_groups(&self.schedule.groups())
     }
 
     /// All alerts end: the plugin was removed.
@@ -129,9 +132,9 @@ impl Worker {
         self.retain_groups(&[]);
     }
 
-    fn retain_groups(&mut self, groups: &[String]) {
+    fn retain_groups(&mut self, groups: &[String]) -> bool {
         let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now_nanos());
-        self.commit_alerts(change);
+        self.commit_alerts(change)
     }
 }
 

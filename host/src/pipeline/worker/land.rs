@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::call::pause_after;
 use super::{LONE_CHECKPOINT, Worker};
-use crate::model::{Block, Digest};
+use crate::model::{Block, Digest, Frame};
 use crate::pipeline::batch::selected;
 use crate::pipeline::commit::{Commit, CommitError};
 use crate::pipeline::round::Round;
@@ -59,11 +59,14 @@ impl Worker {
             self.results.write(checkpoint);
         }
         let results = std::mem::take(&mut self.results);
-        let commit = Commit { frames: results.frames.clone(), writes: results.writes.clone() };
+        let notices = self.notices.iter().cloned().map(Frame::Notice);
+        let frames = results.frames.iter().cloned().chain(notices).collect();
+        let commit = Commit { frames, writes: results.writes.clone() };
         match self.shared.committer.commit(commit) {
             Ok(_) => {
                 self.lone_since = (!self.lone_checkpoints.is_empty()).then(Instant::now);
                 self.commit_failures = 0;
+                self.notices.clear();
                 self.surroundings.state.forget_pending();
                 self.meter.found(results.findings());
                 let samples: Vec<_> = results.samples().collect();
@@ -93,9 +96,22 @@ impl Worker {
         );
     }
 
+    /// Commits notices and nothing else. What fails is tried again with the next commit.
+    pub(super) fn commit_notices(&mut self) {
+        let frames = self.notices.iter().cloned().map(Frame::Notice).collect();
+        if self.shared.committer.commit(Commit { frames, writes: Vec::new() }).is_ok() {
+            self.notices.clear();
+        }
+    }
+
+    /// Whether there is something to commit that no call has made.
+    fn waits(&self) -> bool {
+        !self.lone_checkpoints.is_empty() || !self.results.is_empty() || !self.notices.is_empty()
+    }
+
     /// Commits checkpoints and notices that have waited long enough.
     pub(super) fn settle_lone_checkpoints(&mut self, now: Instant) {
-        let waiting = !self.lone_checkpoints.is_empty() || !self.results.is_empty();
+        let waiting = self.waits();
         if waiting && self.lone_since.is_none() {
             self.lone_since = Some(now);
         }
@@ -109,7 +125,7 @@ impl Worker {
     /// Commits what is left, with a last snapshot.
     pub(super) fn flush(&mut self) {
         self.last_snapshot -= self.generation.snapshot_interval.min(self.last_snapshot.elapsed());
-        if self.touched || !self.lone_checkpoints.is_empty() || !self.results.is_empty() {
+        if self.touched || self.waits() {
             self.take_snapshot();
             let _ = self.commit();
         }

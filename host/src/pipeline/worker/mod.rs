@@ -39,12 +39,14 @@ use super::round::Round;
 use super::spool::Spool;
 use super::work::Work;
 use crate::alerts::Alerts;
-use crate::model::{Block, Digest, EventId, Frame, LifecycleEvent, Notice, Origin, Sample, now_nanos};
+use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 
 pub use super::events::{Event, Place};
 pub use anew::Anew;
 pub use thread::spawn;
 
+/// Notices that wait for a commit: beyond so many, commits have failed for long, and the log has them all.
+const MAX_NOTICES: usize = 64;
 /// A checkpoint without results waits this long for company before it is committed alone.
 const LONE_CHECKPOINT: Duration = Duration::from_secs(1);
 
@@ -87,6 +89,8 @@ pub struct Worker {
     circuit: Circuit,
     round: Option<Round>,
     results: Results,
+    /// For the journal whatever becomes of the results: of another generation, or made again.
+    notices: Vec<Notice>,
     /// The last block of streams in which nothing was wanted since the last commit.
     lone_checkpoints: BTreeMap<Digest, Arc<Block>>,
     lone_since: Option<Instant>,
@@ -158,6 +162,7 @@ impl Worker {
             circuit: Circuit::new(start.patience),
             round: None,
             results: Results::default(),
+            notices: Vec::new(),
             lone_checkpoints: BTreeMap::new(),
             lone_since: None,
             passed_over: BTreeMap::new(),
@@ -257,8 +262,8 @@ impl Worker {
             self.step();
             return;
         }
-        if std::mem::take(&mut self.retire_due) {
-            self.retire_groups();
+        if self.retire_due {
+            self.retire_due = !self.retire_groups();
         }
         self.settle_lone_checkpoints(now);
         self.evaluate_due(now);
@@ -314,6 +319,8 @@ impl Worker {
             let origin = self.generation.origin.clone();
             self.meter.circuit(true);
             self.notice(LifecycleEvent::CircuitOpened, error.to_owned());
+            // The next commit may be a long rest away.
+            self.commit_notices();
             tracing::error!(
                 plugin = origin.plugin,
                 generation = origin.generation.short(),
@@ -338,7 +345,9 @@ impl Worker {
     fn notice_of(&mut self, origin: Origin, event: LifecycleEvent, reason: String) {
         let time = now_nanos();
         let id = EventId::derive(&origin.generation, time, &origin.generation, event as u32);
-        self.results.push(Frame::Notice(Notice { id, time, origin, event, reason }));
+        if self.notices.len() < MAX_NOTICES {
+            self.notices.push(Notice { id, time, origin, event, reason });
+        }
     }
 
     fn tell(&self, event: Event) {

@@ -125,7 +125,7 @@ impl Worker {
     fn failed(&mut self, mut round: Round, failure: &Failure) {
         let reason = failure.to_string();
         if let Some(previous) = self.previous.take() {
-            self.revert(previous, round, &reason);
+            self.revert(previous, round, failure);
             return;
         }
         match failure {
@@ -141,8 +141,8 @@ impl Worker {
     }
 
     /// The former generation serves again, from the start of the round.
-    fn revert(&mut self, previous: Previous, mut round: Round, reason: &str) {
-        super::swap::put_back(self, previous, reason.to_owned());
+    fn revert(&mut self, previous: Previous, mut round: Round, failure: &Failure) {
+        super::swap::put_back(self, previous, failure);
         let interest = self.generation.interest.clone();
         round.reselect(|work| {
             work.selection = interest.select(&work.block);

@@ -18,7 +18,7 @@ impl Worker {
         let mut outcome = self.try_scan(&job.target);
         if let Err(error) = &outcome {
             if let Some(previous) = self.previous.take() {
-                super::swap::put_back(self, previous, error.to_string());
+                super::swap::put_back(self, previous, error);
             }
             outcome = self.try_scan(&job.target);
         }

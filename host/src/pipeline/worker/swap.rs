@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use picket_sandbox::CallError;
 
+use super::call::Failure;
 use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate};
 use crate::model::LifecycleEvent;
 use crate::pipeline::batch::selected;
@@ -73,7 +74,8 @@ fn serve(worker: &mut Worker, prepare: Prepare) {
 }
 
 /// The former generation serves again, as it was at the swap.
-pub(super) fn put_back(worker: &mut Worker, previous: Previous, reason: String) {
+pub(super) fn put_back(worker: &mut Worker, previous: Previous, failure: &Failure) {
+    let (reason, passes) = (failure.to_string(), matches!(failure, Failure::Stalled(_)));
     let refused = std::mem::replace(&mut worker.generation, previous.generation);
     worker.instance = previous.instance;
     worker.lane.set_interest(worker.generation.interest.id);
@@ -86,7 +88,7 @@ pub(super) fn put_back(worker: &mut Worker, previous: Previous, reason: String) 
     take_over(worker);
     worker.notice_of(refused.origin.clone(), LifecycleEvent::Rejected, reason.clone());
     let serves = worker.generation.origin.generation;
-    worker.tell(Event::Reverted { refused: refused.origin.clone(), serves, reason });
+    worker.tell(Event::Reverted { refused: refused.origin.clone(), serves, reason, passes });
 }
 
 /// What follows from another generation serving, whichever it is.

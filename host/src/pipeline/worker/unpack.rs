@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use picket_sandbox::{CallError, Instance, Unpacking};
 
+use super::call::Failure;
 use super::{Place, Worker};
 use crate::model::{Day, EventId, Frame, VerdictKind, now_nanos};
 use crate::pipeline::container::{Bound, Container, MAX_DEPTH, MAX_MEMBER_BYTES, Spooled, Taken};
@@ -100,7 +101,7 @@ impl Worker {
         if let Some(Broken::Call(error)) = &pulled.broken {
             self.discard(error);
             if let Some(previous) = self.previous.take() {
-                super::swap::put_back(self, previous, error.to_string());
+                super::swap::put_back(self, previous, &Failure::Call(error.clone()));
             }
             container.give_back(&pulled.taken);
             // What it spooled goes first, to make room.
