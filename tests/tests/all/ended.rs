@@ -31,7 +31,7 @@ fn until_done(node: &Node, last: u64) {
 
 #[test]
 fn a_plugin_whose_thread_panics_goes_on_where_its_results_were_committed() {
-    let mut node = ledger(LINE, "3", "[supervision]\nrest = \"1ms\"\n").start();
+    let mut node = ledger(LINE, "3", "[supervision]\nrest = \"10ms\"\n").start();
     write(&node, 1..=500);
     until_done(&node, 500);
     write(&node, 501..=1000);

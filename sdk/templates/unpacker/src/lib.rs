@@ -150,13 +150,14 @@ mod tests {
 
     #[test]
     fn an_archive_that_is_cut_off_is_an_error_wherever_it_ends() {
-        let mut plugin = Host::new()
-            .start::<Ar>("{}")
-            .expect("it needs no configuration");
         let whole = format!("!<arch>\n{}{}", member("/", "symbols"), member("b", "even"));
         let first = MAGIC.len() + member("/", "symbols").len();
         for len in MAGIC.len() + 1..whole.len() {
             let cut = &whole[..len];
+            // An error ends an instance.
+            let mut plugin = Host::new()
+                .start::<Ar>("{}")
+                .expect("it needs no configuration");
             let unpacked = plugin.unpack(&Object::new("/srv/x.a", cut));
             // Where the second member would begin, and at the padding before, nothing is missing.
             let complete = len == first || len == first - 1;
