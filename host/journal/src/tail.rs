@@ -127,17 +127,29 @@ impl Tail {
     /// Waits until a durable record follows a position, the timeout has passed, or the journal was
     /// closed. Says whether a record follows.
     pub fn wait_beyond(&self, position: Position, timeout: Duration) -> bool {
+        self.wait_beyond_or(position, timeout, || false)
+    }
+
+    /// Likewise, and until `enough` says so, which is asked now and after each [`wake`](Self::wake).
+    pub fn wait_beyond_or(&self, position: Position, timeout: Duration, enough: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + timeout;
         let mut ends = self.shared.ends();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let more = ends.after(position).is_some();
-            if more || ends.closed || left.is_zero() {
+            if more || ends.closed || left.is_zero() || enough() {
                 return more;
             }
             let waited = self.shared.moved.wait_timeout(ends, left);
             ends = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Makes all who wait ask again whether it is enough.
+    pub fn wake(&self) {
+        // With the lock, so that nobody is between asking and falling asleep.
+        let _ends = self.shared.ends();
+        self.shared.moved.notify_all();
     }
 
     /// Whether the writer is gone, so that nothing will follow the durable end.

@@ -157,7 +157,9 @@ impl Drain {
         let until = Instant::now() + drain_for;
         let mut stop = self.shared.stop();
         *stop = Some(stop.map_or(until, |earlier| earlier.min(until)));
+        drop(stop);
         self.shared.stopped.notify_all();
+        self.deps.committer.tail().wake();
     }
 
     /// Lets it send what waits now, for at most `drain_for`, stores the cursor and stops it.

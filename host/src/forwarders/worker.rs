@@ -16,8 +16,9 @@ use crate::pipeline::commit;
 use crate::state::StateError;
 use crate::telemetry;
 
-/// How long the thread sleeps when nothing comes, before it looks whether it has to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long the thread sleeps when nothing comes: what a forwarder does now and then without a batch is so late
+/// at most. Results and the order to stop wake it.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often a cursor is stored that moved only over commits without a wanted frame: storing it
 /// saves reading them again, and nothing else.
 const STORE_SKIPPED_EVERY: Duration = Duration::from_secs(10);
@@ -126,7 +127,8 @@ impl Worker {
                     if self.shared.stop().is_some() || self.tail.is_closed() {
                         break;
                     }
-                    self.tail.wait_beyond(self.cursor.position, LOOK_EVERY);
+                    let stopping = || self.shared.stop().is_some();
+                    self.tail.wait_beyond_or(self.cursor.position, LOOK_EVERY, stopping);
                     Duration::ZERO
                 }
                 Err(failed) => self.wait_after(&failed),

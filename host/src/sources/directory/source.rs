@@ -46,6 +46,8 @@ use walk::{WaitsFor, Walk};
 
 /// How often the kernel is asked what changed.
 const TICK: Duration = Duration::from_millis(250);
+/// And how often at least, when nothing is in hand.
+const LONGEST_TICK: Duration = Duration::from_secs(1);
 
 /// What is remembered of scans, beyond restarts.
 ///

@@ -52,6 +52,11 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
+    /// Whether nothing is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.errands.is_empty()
+    }
+
     /// Something was given.
     pub(super) fn begin(&mut self, errand: Errand, about: Digest, stat: StatKey) {
         self.errands.insert(errand, Busy { about, stat, again: false, twins: Vec::new() });

@@ -20,8 +20,9 @@ use crate::sources::status::StatusBoard;
 
 /// How soon to look again after files grew: what comes in this time is one block.
 const GROWING: Duration = Duration::from_millis(100);
-/// How soon to look again when nothing has grown for a while: how late the first line may be seen.
-const QUIET: Duration = Duration::from_millis(250);
+/// How soon to look again when nothing has grown for a while: how late the first line may be seen. It is a third
+/// of what an idle agent costs.
+const QUIET: Duration = Duration::from_millis(500);
 /// The first wait for room in a lane; doubled up to `GROWING` while there is none.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 /// How often the status is renewed.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::aside::Late;
 use super::give::Task;
 use super::walk::WaitsFor;
-use super::{DirectorySource, TICK};
+use super::{DirectorySource, LONGEST_TICK, TICK};
 use crate::pipeline::route::Route;
 
 /// What each plugin is given at most of what was put aside before anything else is looked at: about as much
@@ -93,7 +93,7 @@ impl DirectorySource {
         let now = Instant::now();
         match routes {
             [] => {
-                self.parts.router.wait_for_change(seen, now + TICK);
+                self.parts.router.wait_for_change(seen, now + self.tick());
             }
             // Whatever it says, everything is looked at again.
             [route] => {
@@ -103,6 +103,13 @@ impl DirectorySource {
                 self.parts.router.wait_for_change(seen, now + LOOK_AGAIN);
             }
         }
+    }
+
+    /// Until the kernel is asked again. A file waits until it has settled anyway: when nothing is in hand, the half
+    /// of that time is soon enough to see that it has come.
+    fn tick(&self) -> Duration {
+        let idle = self.waiting.len() == 0 && self.under_way.is_empty();
+        if idle { (self.parts.config.settle / 2).clamp(TICK, LONGEST_TICK) } else { TICK }
     }
 
     /// The plugins that something was put aside for.
