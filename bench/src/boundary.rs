@@ -55,7 +55,8 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Series>> {
     let mut calling = sandbox.instance(&component, &format!(r#"{{"mode":"calls","calls":{HOST_CALLS}}}"#))?;
     let (one, thousand) = (Flat::new(1, 1), Flat::new(RECORDS, RECORD_BYTES));
 
-    let mut empty = Series::new(BENCH, "an empty call", "sandbox", "ns").aim("124 ns");
+    let mut bare = Series::new(BENCH, "a call that hands over nothing", "sandbox", "ns").aim("124 ns");
+    let mut least = Series::new(BENCH, "a batch of one record of a byte", "sandbox", "ns");
     let mut batch =
         Series::new(BENCH, "a batch of 1000 records of 120 bytes", "sandbox", "ns a record").aim("2 ns");
     let mut copy =
@@ -64,7 +65,8 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Series>> {
     let mut host = Series::new(BENCH, "a host call (the clock)", "sandbox", "ns").aim("61 ns");
     let mut clock = Series::new(BENCH, "a host call (the clock)", "asking natively", "ns").reference();
     for _ in 0..setting.rounds {
-        empty.values.push(nanos(|| analyze(&mut idle, &one))?);
+        bare.values.push(nanos(|| version(&mut idle))?);
+        least.values.push(nanos(|| analyze(&mut idle, &one))?);
         batch.values.push(nanos(|| analyze(&mut idle, &thousand))? / RECORDS as f64);
         copy.values.push(nanos(|| copied(&thousand))? / RECORDS as f64);
         host.values.push(nanos(|| analyze(&mut calling, &one))? / f64::from(HOST_CALLS));
@@ -73,9 +75,15 @@ pub(crate) fn measure(setting: &Setting) -> Result<Vec<Series>> {
             Ok(())
         })?);
     }
-    empty.note =
-        "with its deadline, its CPU time and the check of its report, as the agent makes it".to_owned();
-    Ok(vec![empty, batch, copy, host, clock])
+    bare.note = "`plugin-version`, which returns a line, with its deadline and its CPU time".to_owned();
+    least.note =
+        "as the agent makes it: the batch and the report laid out on both sides, and checked".to_owned();
+    Ok(vec![bare, least, batch, copy, host, clock])
+}
+
+fn version(instance: &mut Instance) -> Result<()> {
+    black_box(instance.plugin_version()?);
+    Ok(())
 }
 
 fn analyze(instance: &mut Instance, flat: &Flat) -> Result<()> {

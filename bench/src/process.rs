@@ -169,7 +169,7 @@ impl Growing {
         Self { path: path.to_path_buf(), offset: 0, lines: 0 }
     }
 
-    /// How many lines it has now that hold this text.
+    /// How many lines it has now that hold this text, which all do when it is empty.
     pub(crate) fn lines_with(&mut self, text: &[u8]) -> Result<u64> {
         use std::io::BufRead as _;
         let Ok(mut file) = File::open(&self.path) else { return Ok(0) };
@@ -178,7 +178,8 @@ impl Growing {
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             self.offset += line.len() as u64;
-            self.lines += u64::from(line.windows(text.len().max(1)).any(|window| window == text));
+            let holds = text.is_empty() || line.windows(text.len()).any(|window| window == text);
+            self.lines += u64::from(holds);
             line.clear();
         }
         Ok(self.lines)
@@ -214,5 +215,6 @@ mod tests {
         assert_eq!(growing.lines_with(b"x").unwrap(), 1);
         fs::write(&path, "ax\nb\nx\n").unwrap();
         assert_eq!(growing.lines_with(b"x").unwrap(), 2);
+        assert_eq!(Growing::new(&path).lines_with(b"").unwrap(), 3);
     }
 }
