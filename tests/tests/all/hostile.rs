@@ -1,6 +1,7 @@
 //! A plugin that misbehaves on one record costs that record; the agent and other plugins go on.
 
 use picket_tests::{Node, findings, guest, hostile, of_kind, until};
+use serde_json::Value;
 
 const TWO: &str = r#"
 [sources.lines]
@@ -132,6 +133,29 @@ fn a_lack_of_memory_for_all_plugins_together_blames_no_record() {
     assert_eq!((evidence.len(), &evidence[0]["record"]), (1, &"!memory".into()));
     node.until_rows("the others are processed", 2, |row| row["rule"] == "seen");
     assert_eq!(findings(&node.rows(), "seen").len(), 2, "each once");
+    assert!(node.stop().success());
+}
+
+/// Nor about a generation whose first call it was: it gives way, and is tried again by itself.
+#[test]
+fn a_first_call_that_there_is_no_memory_for_refuses_nothing_for_good() {
+    let config = format!("{TWO}\n[agent]\nmemory = \"12MiB\"\n");
+    let node = Node::builder().install(&guest("ledger_one"), "moody").install(&guest("ledger_one"), "good");
+    let mut node = node.config(&config).start();
+    let active = |node: &Node| node.plugin_status("moody")["active"]["digest"].clone();
+    let former = active(&node);
+    node.append("logs/a.log", b"line 1\n");
+    let found = |row: &Value| row["plugin"] == "moody" && row["kind"] == "finding";
+    node.until_rows("the former generation works", 1, found);
+    node.install(&guest("moody"), "moody");
+    until("the new one serves", || (active(&node) != former).then_some(()));
+    node.append("logs/a.log", b"!memory\n");
+    until("the former one serves again", || (active(&node) == former).then_some(()));
+    let reason = node.plugin_status("moody")["rejected"]["reason"].clone();
+    assert!(reason.as_str().unwrap_or_default().contains("could not be made now"), "{reason}");
+    node.until_rows("nothing is lost by it", 2, found);
+    until("it is tried again, though nothing has changed", || (active(&node) != former).then_some(()));
+    assert!(of_kind(&node.rows(), "evidence").is_empty(), "no record is at fault");
     assert!(node.stop().success());
 }
 
