@@ -1,8 +1,9 @@
 //! The callers' side of the commit thread.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, select};
 use picket_journal::{Position, Tail};
 
 use super::core::Request;
@@ -10,10 +11,14 @@ use super::floors::Floors;
 use super::thread::Message;
 use super::{Commit, CommitError, Drain, Health, Metrics, payload};
 
+type Reply = Receiver<Result<Position, CommitError>>;
+
 /// Hands commits to the commit thread. Cheap to clone; for any number of threads.
 #[derive(Clone)]
 pub struct Committer {
     pub(super) sender: Sender<Message>,
+    /// Closed when the commit thread has ended.
+    pub(super) ended: Receiver<Infallible>,
     pub(super) tail: Tail,
     pub(super) floors: Floors,
     pub(super) max_bytes: usize,
@@ -28,14 +33,24 @@ impl Committer {
     /// Commits of one caller are in the journal in the order of its calls; commits of several callers
     /// share a sync.
     pub fn commit(&self, commit: Commit) -> Result<Position, CommitError> {
-        let committed = self.send(commit).and_then(|reply| reply.recv().unwrap_or(Err(CommitError::Stopped)));
+        let committed = self.send(commit).and_then(|reply| self.answer(&reply));
         counted(&self.metrics, committed)
+    }
+
+    /// What a commit came to that was handed in. Nobody answers one that came into the queue when the thread had
+    /// looked at it for the last time, so the thread's end is an answer too.
+    fn answer(&self, reply: &Reply) -> Result<Position, CommitError> {
+        select! {
+            recv(reply) -> answer => answer.unwrap_or(Err(CommitError::Stopped)),
+            // What it answered, it answered before.
+            recv(self.ended) -> _ => reply.try_recv().unwrap_or(Err(CommitError::Stopped)),
+        }
     }
 
     /// Hands a commit in and does not wait for it: while the state fails, that may take very long.
     pub fn submit(&self, commit: Commit) -> Result<Submitted, CommitError> {
         let reply = counted(&self.metrics, self.send(commit))?;
-        Ok(Submitted { reply, metrics: self.metrics.clone() })
+        Ok(Submitted { reply, ended: self.ended.clone(), metrics: self.metrics.clone() })
     }
 
     /// Whether commits work.
@@ -69,7 +84,7 @@ impl Committer {
         self.floors.set_readers(names);
     }
 
-    fn send(&self, commit: Commit) -> Result<Receiver<Result<Position, CommitError>>, CommitError> {
+    fn send(&self, commit: Commit) -> Result<Reply, CommitError> {
         let (request, reply) = Request::new(commit, self.max_bytes)?;
         self.sender.send(Message::Commit(request)).map_err(|_| CommitError::Stopped)?;
         Ok(reply)
@@ -78,7 +93,9 @@ impl Committer {
 
 /// A commit that was handed in. Dropping it leaves the commit on its way.
 pub struct Submitted {
-    reply: Receiver<Result<Position, CommitError>>,
+    reply: Reply,
+    /// Closed when the commit thread has ended.
+    ended: Receiver<Infallible>,
     metrics: Metrics,
 }
 
@@ -88,7 +105,11 @@ impl Submitted {
     pub fn wait(&self, until: Instant) -> Option<Result<Position, CommitError>> {
         let committed = match self.reply.recv_deadline(until) {
             Ok(committed) => committed,
-            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Timeout) if self.ended.try_recv() == Err(TryRecvError::Empty) => {
+                return None;
+            }
+            // What the thread answered, it answered before its end.
+            Err(RecvTimeoutError::Timeout) => self.reply.try_recv().unwrap_or(Err(CommitError::Stopped)),
             Err(RecvTimeoutError::Disconnected) => Err(CommitError::Stopped),
         };
         Some(counted(&self.metrics, committed))

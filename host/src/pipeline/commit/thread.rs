@@ -35,8 +35,9 @@ pub fn start(
     let floors = core.floors();
     let (sender, receiver) = bounded(QUEUE);
     let (health, tail) = (core.health(), core.journal().tail());
-    let committer = Committer { sender: sender.clone(), tail, floors, max_bytes, metrics, health };
     let (lives, ended) = bounded(0);
+    let committer =
+        Committer { sender: sender.clone(), ended: ended.clone(), tail, floors, max_bytes, metrics, health };
     let thread = std::thread::Builder::new().name("commit".into()).spawn(move || {
         let _lives = lives;
         run(core, &receiver)

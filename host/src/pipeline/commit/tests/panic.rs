@@ -37,6 +37,20 @@ impl Table for Buggy {
 }
 
 #[test]
+fn a_commit_that_came_into_the_queue_too_late_does_not_wait_for_ever() {
+    let machine = Machine::new(0);
+    let (committer, thread, _state) = machine.start(Config::default());
+    thread.stop().unwrap();
+    // As between the thread's last look at its queue and the queue's end.
+    let (sender, queue) = crossbeam_channel::bounded(2);
+    let committer = Committer { sender, ..committer };
+    assert!(matches!(committer.commit(batch("p", 0, 1)), Err(CommitError::Stopped)));
+    let submitted = committer.submit(batch("p", 0, 1)).unwrap();
+    assert!(matches!(submitted.wait(std::time::Instant::now()), Some(Err(CommitError::Stopped))));
+    assert_eq!(queue.len(), 2, "nobody has taken them");
+}
+
+#[test]
 fn a_commit_thread_that_panics_closes_its_lifeline_and_fails_all_commits() {
     let machine = Machine::new(0);
     let buggy = Arc::new(Buggy { table: machine.table.clone(), panics: false.into() });
