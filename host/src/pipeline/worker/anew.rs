@@ -23,8 +23,8 @@ impl Worker {
         let Some(Anew { reason, pause }) = self.anew.clone() else { return };
         let until = Instant::now() + pause;
         self.notice(LifecycleEvent::ThreadEnded, reason);
-        // A failure is logged there, and the log has the reason besides.
-        let _ = self.commit();
+        // What was committed last is still on its way: a full commit would wait for more than the notice.
+        self.commit_notices();
         self.not_before = Some(until);
     }
 

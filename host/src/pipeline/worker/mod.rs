@@ -264,6 +264,10 @@ impl Worker {
         }
         if self.retire_due {
             self.retire_due = !self.retire_groups();
+            if self.retire_due {
+                // What a refused commit waits for holds for the next one too.
+                return;
+            }
         }
         self.settle_lone_checkpoints(now);
         self.evaluate_due(now);
