@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::model::{AlertEvent, Evidence, Finding, Frame, Label, Notice, Sample, Verdict};
+use picket_model::{AlertEvent, Evidence, Finding, Frame, Label, Notice, Sample, Verdict};
 
 /// A frame in the shape for receivers.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Span};
+use picket_model::{Digest, Span};
 
 /// Bounds of the waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ impl Default for Config {
 
 /// The waits of one forwarder.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     config: Config,
     failures: u32,
     /// State of the jitter's generator (SplitMix64, Steele, Lea and Flood 2014). It need not be
@@ -37,22 +37,24 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// `seed` is something that differs between nodes and forwarders.
-    pub(super) fn new(config: Config, seed: &[u8]) -> Self {
+    pub fn new(config: Config, seed: &[u8]) -> Self {
         let mut random = [0; 8];
         random.copy_from_slice(&Digest::of(seed).0[..8]);
         Self { config, failures: 0, random: u64::from_le_bytes(random) }
     }
 
-    /// Notes a failure and says how long to wait: between a half and all of the present bound.
-    pub(super) fn failed(&mut self) -> Duration {
+    /// Notes a failure and says how long to wait: any time up to the present bound ("full jitter", M. Brooker,
+    /// "Exponential Backoff And Jitter", 2015), so that a fleet that failed at once comes back spread out.
+    pub fn failed(&mut self) -> Duration {
         let doubled =
             self.config.first.0.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
         let bound = doubled.min(self.config.most.0);
-        bound.mul_f64(0.5 + 0.5 * self.fraction())
+        bound.mul_f64(self.fraction())
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// The next failure is a first one.
+    pub fn succeeded(&mut self) {
         self.failures = 0;
     }
 
@@ -75,7 +77,7 @@ mod tests {
         let mut backoff = Backoff::new(Config::default(), b"node");
         for bound in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
             let (wait, bound) = (backoff.failed(), Duration::from_millis(bound));
-            assert!(wait >= bound / 2 && wait <= bound, "{wait:?} of {bound:?}");
+            assert!(wait <= bound, "{wait:?} of {bound:?}");
         }
         for _ in 0..100 {
             assert!(backoff.failed() <= Duration::from_secs(30));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ByteSize, FrameKind};
+use picket_model::{ByteSize, FrameKind};
 
 /// The smallest file that is put aside: below it an agent under load would do little else.
 pub const MIN_ROTATE_BYTES: u64 = 64 << 10;

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use super::rotate::aside;
 use super::*;
-use crate::forwarders::{Forwarder, SendError};
-use crate::model::{
+use crate::{Batch, Forwarder, SendError};
+use picket_model::{
     AlertEvent, AlertState, ByteSize, Digest, EventId, Evidence, Finding, Frame, Label, LifecycleEvent,
     Notice, Origin, Sample, Severity, Verdict, VerdictKind,
 };
@@ -140,6 +140,12 @@ fn numbers(path: &Path) -> Vec<usize> {
     paths.iter().filter(|path| path.exists()).flat_map(|path| numbers_in(path)).collect()
 }
 
+/// Sends a batch and returns the note.
+fn send(forwarder: &mut FileForwarder, frames: &[Frame]) -> Vec<u8> {
+    let batch = Batch { id: Digest([0; 32]), frames: frames.to_vec() };
+    forwarder.send(&batch).unwrap().note.unwrap()
+}
+
 fn started(config: Config, note: &[u8]) -> FileForwarder {
     let mut forwarder = FileForwarder::new(config);
     forwarder.resume(note).unwrap();
@@ -152,7 +158,7 @@ fn a_new_file_is_for_the_agents_user_and_group() {
     let path = folder.path().join("results/deep/out.ndjson");
     let mut forwarder = started(config(&path, 1), &[]);
     assert!(forwarder.prepare().unwrap().is_some(), "the empty file is noted before anything is written");
-    forwarder.send(&[sample(1)]).unwrap();
+    send(&mut forwarder, &[sample(1)]);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(forwarder.prepare().unwrap(), None);
 }
@@ -164,7 +170,7 @@ fn what_stood_in_the_file_before_stays() {
     fs::write(&path, "mine\n").unwrap();
     let mut forwarder = started(config(&path, 1), &[]);
     let note = forwarder.prepare().unwrap().unwrap();
-    forwarder.send(&[sample(1)]).unwrap();
+    send(&mut forwarder, &[sample(1)]);
     drop(forwarder);
     started(config(&path, 1), &note);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
@@ -176,19 +182,19 @@ fn a_file_that_was_moved_away_is_begun_anew() {
     let (path, moved) = (folder.path().join("out"), folder.path().join("moved"));
     let mut forwarder = started(config(&path, 1), &[]);
     forwarder.prepare().unwrap();
-    forwarder.send(&[sample(1)]).unwrap();
+    send(&mut forwarder, &[sample(1)]);
     fs::rename(&path, &moved).unwrap();
     assert!(forwarder.prepare().unwrap().is_some());
-    forwarder.send(&[sample(2)]).unwrap();
+    send(&mut forwarder, &[sample(2)]);
     fs::remove_file(&path).unwrap();
     assert!(forwarder.prepare().unwrap().is_some());
-    let note = forwarder.send(&[sample(3)]).unwrap();
+    let note = send(&mut forwarder, &[sample(3)]);
     assert_eq!((numbers_in(&moved), numbers_in(&path)), (vec![1], vec![3]));
     // As `logrotate` does it with `copytruncate`.
     fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     let mut forwarder = started(config(&path, 1), &note);
     assert!(forwarder.prepare().unwrap().is_some());
-    forwarder.send(&[sample(4)]).unwrap();
+    send(&mut forwarder, &[sample(4)]);
     assert_eq!(numbers_in(&path), [4]);
 }
 
@@ -198,12 +204,12 @@ fn an_unaccepted_batch_is_cut_off_a_file_that_was_put_aside_meanwhile() {
     let path = folder.path().join("out");
     let mut forwarder = started(config(&path, 3), &[]);
     forwarder.prepare().unwrap();
-    let note = forwarder.send(&[sample(1)]).unwrap();
-    forwarder.send(&[sample(2)]).unwrap();
+    let note = send(&mut forwarder, &[sample(1)]);
+    send(&mut forwarder, &[sample(2)]);
     fs::rename(&path, aside(&path, 1)).unwrap();
     let mut forwarder = started(config(&path, 3), &note);
     forwarder.prepare().unwrap();
-    forwarder.send(&[sample(2)]).unwrap();
+    send(&mut forwarder, &[sample(2)]);
     assert_eq!(numbers(&path), [1, 2]);
 }
 
@@ -214,7 +220,7 @@ fn only_so_many_files_are_kept() {
     let mut forwarder = started(config(&path, 2), &[]);
     for number in 0..500 {
         forwarder.prepare().unwrap();
-        forwarder.send(&[sample(number)]).unwrap();
+        send(&mut forwarder, &[sample(number)]);
     }
     let kept = numbers(&path);
     assert_eq!(kept, (500 - kept.len()..500).collect::<Vec<_>>());
@@ -254,7 +260,7 @@ fn a_full_disk_loses_and_repeats_nothing() {
         let mut file = fs::File::options().append(true).open(&path).unwrap();
         file.write_all(&line[..100 * number]).unwrap();
         forwarder.resume(&note).unwrap();
-        note = forwarder.send(&[sample(number)]).unwrap();
+        note = send(&mut forwarder, &[sample(number)]);
     }
     assert_eq!(numbers(&path), (0..10).collect::<Vec<_>>());
 }
@@ -334,7 +340,7 @@ impl Drained {
             self.prepared(&note);
         }
         let before = fs::metadata(&self.path).unwrap().len();
-        let note = self.forwarder.send(&batch).unwrap();
+        let note = send(&mut self.forwarder, &batch);
         if let Crash::InBatch(part) = crash {
             let written = (fs::metadata(&self.path).unwrap().len() - before) * part / 1000;
             fs::File::options().write(true).open(&self.path).unwrap().set_len(before + written).unwrap();

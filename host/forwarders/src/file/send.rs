@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, MAX_KEEP, MIN_ROTATE_BYTES};
 use super::{encode, rotate};
-use crate::forwarders::{Forwarder, SendError, explained};
-use crate::model::{Frame, FrameKind};
+use crate::{Batch, Forwarder, SendError, Sent, explained};
+use picket_model::FrameKind;
 
 /// Results can hold what logs hold: they are for the agent's user and those in its group.
 const FILE_MODE: u32 = 0o640;
@@ -160,9 +160,9 @@ impl Forwarder for FileForwarder {
         Ok(note)
     }
 
-    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+    fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
         self.buffer.clear();
-        for frame in frames {
+        for frame in &batch.frames {
             encode::line(frame, &mut self.buffer);
         }
         let failed = self.failed("write");
@@ -172,7 +172,12 @@ impl Forwarder for FileForwarder {
         output.file.write_all(&self.buffer).and_then(|()| output.file.sync_data()).map_err(failed)?;
         output.length += self.buffer.len() as u64;
         self.buffer.shrink_to(MAX_KEPT_BUFFER);
-        Ok(output.note())
+        Ok(Sent::noted(output.note()))
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        // `check` looks at the target without making it; see `agent::check`.
+        Ok("a file".to_owned())
     }
 }
 
