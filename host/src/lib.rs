@@ -13,6 +13,8 @@ pub mod sources;
 
 pub mod pipeline;
 
+pub mod lanes;
+
 pub mod lifecycle;
 
 pub mod state;

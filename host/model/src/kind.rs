@@ -24,6 +24,12 @@ pub enum FrameKind {
     Notice,
 }
 
+impl FrameKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Finding, Self::Verdict, Self::Alert, Self::Sample, Self::Evidence, Self::Notice];
+}
+
 impl Frame {
     /// Its kind.
     pub fn kind(&self) -> FrameKind {

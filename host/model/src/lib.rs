@@ -9,6 +9,7 @@ mod day;
 mod digest;
 mod frame;
 mod kind;
+mod lane;
 mod units;
 
 pub use block::{Block, Record, Selection, Stream};
@@ -19,5 +20,6 @@ pub use frame::{
     Severity, Verdict, VerdictKind,
 };
 pub use kind::FrameKind;
+pub use lane::Lane;
 pub use units::now_nanos;
 pub use units::{ByteSize, ParseUnitError, Span};

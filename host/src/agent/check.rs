@@ -71,7 +71,7 @@ fn sources(checked: &Checked, found: &mut Found) {
 /// Forwarders whose file cannot be written.
 fn forwarders(checked: &Checked) -> Vec<Problem> {
     let problem = |(name, forwarder): (&String, &forwarders::Config)| {
-        let path = forwarder.path();
+        let path = forwarder.path()?;
         let refused = disk::takes(path.parent()?).err()?;
         // A file that is there needs no right to its folder, but room like all others.
         let opens = || std::fs::OpenOptions::new().append(true).open(path).is_ok();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossbeam_channel::Receiver;
@@ -21,7 +21,9 @@ use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
 use super::view::Shown;
 use crate::archive::{self, Archive};
 use crate::config::{Checked, Options};
+use crate::forwarders::aside::Aside;
 use crate::forwarders::{self, Forwarders, drain};
+use crate::lanes::{self, Feeder, Lanes};
 use crate::lifecycle::config::ReloadConfig;
 use crate::lifecycle::{Brings, Lifecycle, NotChanged, PluginStatus, Rejections, Wanted};
 use crate::model::now_nanos;
@@ -49,6 +51,8 @@ pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) archive: Archive,
     pub(super) forwarders: Forwarders,
+    lanes: Lanes,
+    feeder: Feeder,
     own_metrics: Every,
     maintenance: Every,
 }
@@ -64,9 +68,11 @@ impl Daemon {
         let folders = Folders { data: checked.data_dir.clone(), cache: checked.data_dir.join("cache") };
         let reloads = telemetry::ReloadMetrics::new(&registry)?;
         let mut core = Core::start(&checked, &folders, registry)?;
+        let (lanes, feeder) = open_lanes(&checked, &core)?;
         let deps = drain::Deps {
-            committer: core.committer.clone(),
+            lanes: lanes.clone(),
             state: core.state.clone(),
+            aside: Aside::new(&checked.data_dir.join("refused")),
             metrics: forwarders::Metrics::new(&core.registry)?,
         };
         let archive = Archive::open(
@@ -76,8 +82,8 @@ impl Daemon {
             archive::Metrics::new(&core.registry)?,
             Arc::new(now_nanos),
         )?;
-        let forwarders = Forwarders::start(checked.forwarders.clone(), drain::Config::default(), deps)?;
-        core.committer.set_readers(&readers(&checked));
+        let forwarders = Forwarders::start(checked.forwarders.clone(), surroundings(), deps)?;
+        lanes.set_readers(&readers(&checked));
         // Rejections are logged and shown where they arise; the agent runs with what is good.
         let started =
             core.lifecycle.start(&wanted(&checked, &brings(&checked), &|path| place(&checked, path)));
@@ -94,7 +100,7 @@ impl Daemon {
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
         let (own_metrics, maintenance) = (take_own_metrics(&checked, &core)?, maintain(&core)?);
-        let parts = Parts { sources, archive, forwarders, own_metrics, maintenance };
+        let parts = Parts { sources, archive, forwarders, lanes, feeder, own_metrics, maintenance };
         let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
@@ -107,13 +113,15 @@ impl Daemon {
         self.shown.stopping();
         let parts = lock(&self.parts).take();
         let parts = parts.context("the agent has been stopped already")?;
-        let Parts { sources, archive, forwarders, own_metrics, maintenance } = parts;
+        let Parts { sources, archive, forwarders, feeder, own_metrics, maintenance, .. } = parts;
         maintenance.stop();
         own_metrics.stop();
         sources.stop();
         let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
+        feeder.settle(Instant::now() + LAST_DRAIN);
         forwarders.stop(LAST_DRAIN);
         archive.stop(LAST_DRAIN);
+        feeder.stop();
         stopped.close()
     }
 
@@ -196,7 +204,7 @@ impl Daemon {
         let sources = parts.sources.reconfigure(checked.sources.clone());
         parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
         let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
-        self.core.committer.set_readers(&readers(checked));
+        parts.lanes.set_readers(&readers(checked));
         sources.map_err(|error| error.to_string())?;
         forwarders.map_err(|error| error.to_string())
     }
@@ -259,6 +267,7 @@ fn read_once(old: &Checked, new: &Checked) -> Vec<&'static str> {
         ("[archive]", old.archive != new.archive),
         ("[compile]", old.compile != new.compile),
         ("[journal]", old.journal != new.journal),
+        ("[lanes]", old.lanes != new.lanes),
         ("[log]", old.log != new.log),
         ("[series]", old.series != new.series),
         ("[state]", old.state != new.state),
@@ -279,7 +288,21 @@ fn lock(parts: &Mutex<Option<Parts>>) -> MutexGuard<'_, Option<Parts>> {
     parts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who reads the journal: what none of them has passed is kept.
+/// What the lanes have not yet given to everybody waits there.
+fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)> {
+    let folder = checked.data_dir.join("lanes");
+    let fs: Arc<dyn picket_journal::FileSystem> = Arc::new(picket_journal::RealFs);
+    let metrics = lanes::Metrics::new(&core.registry)?;
+    Ok(lanes::start(&fs, &folder, &checked.lanes, core.committer.clone(), core.state.clone(), metrics)?)
+}
+
+/// What forwarders are told of the machine.
+fn surroundings() -> forwarders::Surroundings {
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    forwarders::Surroundings { node: node.into(), descriptions: Arc::new(Vec::new) }
+}
+
+/// Who reads the lanes: what none of them has passed is kept.
 fn readers(checked: &Checked) -> Vec<String> {
     checked.forwarders.keys().cloned().chain([drain::ARCHIVE.to_owned()]).collect()
 }

@@ -350,7 +350,14 @@ fn forwarders(parts: &Parts) -> Vec<dto::ForwarderStatus> {
     let forwarder = |forwarder: crate::forwarders::ForwarderStatus| dto::ForwarderStatus {
         name: forwarder.name,
         kind: forwarder.kind.to_owned(),
-        behind_bytes: forwarder.drain.queued_bytes,
+        queued_bytes: forwarder.drain.queued_bytes,
+        queued_frames: forwarder.drain.queued_frames,
+        oldest_seconds: forwarder.drain.oldest_seconds,
+        sent_frames: forwarder.drain.sent_frames,
+        refused_frames: forwarder.drain.refused_frames,
+        dropped_frames: forwarder.drain.dropped_frames,
+        circuit_open: forwarder.drain.circuit_open,
+        refused_file: forwarder.refused_file.map(|path| path.display().to_string()),
         error: forwarder.drain.error,
     };
     parts.forwarders.status().into_iter().map(forwarder).collect()

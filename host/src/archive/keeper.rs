@@ -15,7 +15,7 @@ use super::query::Query;
 use super::search::{self, Found, SearchError};
 use super::segment;
 use crate::forwarders::drain::{self, Deps, Drain, StartError};
-use crate::forwarders::{Forwarder, SendError, explained};
+use crate::forwarders::{Batch, Forwarder, SendError, Sent, explained};
 use crate::model::{Frame, FrameKind, VerdictKind};
 
 /// How often retention looks when nothing comes, in nanoseconds. Ages are in days.
@@ -68,8 +68,8 @@ impl Archive {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unmade)?;
         let folder = folder.to_owned();
         let searcher = Searcher { folder, metrics, index: Arc::default(), running: Arc::default() };
-        let writer = Box::new(Writer::new(searcher.clone(), config, clock));
-        let drain = Drain::start(drain::ARCHIVE, writer, drain::Config::default(), deps)?;
+        let writer: Box<dyn Forwarder> = Box::new(Writer::new(searcher.clone(), config, clock));
+        let drain = Drain::start(drain::ARCHIVE, Box::new(|_| writer), drain::Config::default(), deps)?;
         Ok(Self { searcher, drain })
     }
 
@@ -255,15 +255,19 @@ impl Forwarder for Writer {
         Ok(std::mem::take(&mut self.unnoted).then(|| self.note()))
     }
 
-    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
-        let kept: Vec<&Frame> = frames.iter().filter(|frame| is_kept(frame)).collect();
+    fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
+        let kept: Vec<&Frame> = batch.frames.iter().filter(|frame| is_kept(frame)).collect();
         if !kept.is_empty() {
             self.append(&kept).map_err(self.failed("write to"))?;
             self.expire();
         }
         self.unnoted = false;
         self.view.show(&self.index);
-        Ok(self.note())
+        Ok(Sent::noted(self.note()))
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok("the archive".to_owned())
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use picket_journal::Journal;
 use picket_journal::sim::SimFs;
+use picket_journal::{FileSystem, Journal};
 use proptest::prelude::*;
 
 use super::*;
+use crate::forwarders::aside::Aside;
 use crate::forwarders::{self, drain::Deps};
+use crate::lanes::{self, Feeder};
 use crate::model::{
     ByteSize, Digest, EventId, Finding, Frame, FrameKind, Label, Origin, Severity, Span, Verdict, VerdictKind,
 };
@@ -32,7 +34,7 @@ struct Agent {
     config: Config,
     now: Arc<AtomicU64>,
     metrics: Metrics,
-    running: Option<(Archive, Committer, CommitThread)>,
+    running: Option<(Archive, Feeder, Committer, CommitThread)>,
 }
 
 impl Agent {
@@ -55,8 +57,10 @@ impl Agent {
     }
 
     fn stop(&mut self) {
-        if let Some((archive, committer, thread)) = self.running.take() {
+        if let Some((archive, feeder, committer, thread)) = self.running.take() {
+            feeder.settle(Instant::now() + LONG);
             archive.stop(LONG);
+            feeder.stop();
             drop(committer);
             thread.stop().unwrap();
         }
@@ -65,17 +69,23 @@ impl Agent {
     fn restart(&mut self) {
         self.stop();
         let (config, registry) = (commit::Config::default(), prometheus::Registry::new());
-        let fs = Arc::new(self.fs.clone());
-        let (journal, _) = Journal::open(fs, Path::new("/journal"), config.journal()).unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        let (journal, _) = Journal::open(fs.clone(), Path::new("/journal"), config.journal()).unwrap();
         let state = State::with_table(self.table.clone()).unwrap();
         let metrics = commit::Metrics::new(&registry).unwrap();
         let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
         let metrics = forwarders::Metrics::new(&registry).unwrap();
-        let deps = Deps { committer: committer.clone(), state, metrics };
+        let lanes_metrics = lanes::Metrics::new(&registry).unwrap();
+        let bounds = lanes::Config::default();
+        let (lanes, feeder) =
+            lanes::start(&fs, Path::new("/lanes"), &bounds, committer.clone(), state.clone(), lanes_metrics)
+                .unwrap();
+        let aside = Aside::new(&self.folder());
+        let deps = Deps { lanes, state, aside, metrics };
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || now.load(Ordering::Relaxed));
         let archive = Archive::open(&self.folder(), self.config, deps, self.metrics.clone(), clock).unwrap();
-        self.running = Some((archive, committer, thread));
+        self.running = Some((archive, feeder, committer, thread));
     }
 
     fn archive(&self) -> &Archive {
@@ -83,7 +93,7 @@ impl Agent {
     }
 
     fn commit(&self, frames: Vec<Frame>) {
-        self.running.as_ref().unwrap().1.commit(Commit { frames, writes: vec![] }).unwrap();
+        self.running.as_ref().unwrap().2.commit(Commit { frames, writes: vec![] }).unwrap();
     }
 
     /// Commits findings and waits until the newest of them is in the archive.

@@ -23,7 +23,6 @@ pub mod paths;
 mod problem;
 mod raw;
 pub mod reference;
-pub mod secret;
 pub mod sections;
 #[cfg(test)]
 mod tests;

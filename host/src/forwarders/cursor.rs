@@ -1,23 +1,18 @@
-//! How far a reader of the journal has come, as it is stored: MessagePack behind a version byte.
+//! How far a drain has come, as it is stored: MessagePack behind a version byte.
 
-use picket_journal::Position;
 use serde::{Deserialize, Serialize};
+
+use crate::lanes::Place;
 
 /// The first byte of a stored cursor.
 const VERSION: u8 = 1;
 
-/// A position and what its owner wants to be told again there.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A place in each lane, and what its owner wants to be told again there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Cursor {
-    pub(super) position: Position,
+    /// In the order of [`crate::model::Lane::ALL`].
+    pub(super) places: [Place; 2],
     pub(super) note: Vec<u8>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    segment: u64,
-    offset: u64,
-    note: Vec<u8>,
 }
 
 /// A stored cursor that cannot be used.
@@ -46,10 +41,8 @@ pub enum CursorError {
 
 impl Cursor {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Position { segment, offset } = self.position;
-        let stored = Stored { segment, offset, note: self.note.clone() };
         let mut bytes = vec![VERSION];
-        rmp_serde::encode::write(&mut bytes, &stored).expect("plain data always encodes into memory");
+        rmp_serde::encode::write(&mut bytes, self).expect("plain data always encodes into memory");
         bytes
     }
 
@@ -57,10 +50,7 @@ impl Cursor {
         let damaged = |cause: String| CursorError::Damaged { name: name.to_owned(), cause };
         match bytes.split_first() {
             Some((&VERSION, packed)) => {
-                let stored: Stored =
-                    rmp_serde::from_slice(packed).map_err(|error| damaged(error.to_string()))?;
-                let position = Position { segment: stored.segment, offset: stored.offset };
-                Ok(Self { position, note: stored.note })
+                rmp_serde::from_slice(packed).map_err(|error| damaged(error.to_string()))
             }
             Some((&found, _)) if found > VERSION => {
                 Err(CursorError::NewerVersion { name: name.to_owned(), found })
@@ -73,11 +63,14 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use picket_journal::Position;
+
     use super::*;
 
     #[test]
     fn a_cursor_reads_back_as_stored() {
-        let cursor = Cursor { position: Position { segment: 7, offset: 1 << 40 }, note: vec![1, 2] };
+        let place = Place::new(Position { segment: 7, offset: 1 << 40 }, Some(3));
+        let cursor = Cursor { places: [place, Place::default()], note: vec![1, 2] };
         assert_eq!(Cursor::decode("x", &cursor.encode()), Ok(cursor));
     }
 

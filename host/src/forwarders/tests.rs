@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use picket_journal::Journal;
+use picket_forwarders::{BatchLimits, Refused};
 use picket_journal::sim::SimFs;
+use picket_journal::{FileSystem, Journal};
 use proptest::prelude::*;
 
+use super::aside::Aside;
 use super::drain::{Deps, Drain};
 use super::*;
+use crate::lanes::{self, Feeder, Lanes};
 use crate::model::{Frame, FrameKind, Sample, Span};
 use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
 use crate::state::{MemoryTable, State};
@@ -25,7 +28,8 @@ struct Agent {
     table: Arc<MemoryTable>,
     registry: prometheus::Registry,
     metrics: Metrics,
-    running: Option<(Committer, CommitThread, State)>,
+    running: Option<(Committer, Lanes, Feeder, CommitThread, State)>,
+    folder: tempfile::TempDir,
 }
 
 impl Agent {
@@ -33,7 +37,8 @@ impl Agent {
         let registry = prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         let (fs, table) = (SimFs::new(seed), Arc::new(MemoryTable::new(seed)));
-        let mut agent = Self { fs, table, registry, metrics, running: None };
+        let folder = tempfile::tempdir().unwrap();
+        let mut agent = Self { fs, table, registry, metrics, running: None, folder };
         agent.restart();
         agent
     }
@@ -41,12 +46,16 @@ impl Agent {
     fn restart(&mut self) {
         self.running = None;
         let config = commit::Config::default();
-        let fs = Arc::new(self.fs.clone());
-        let (journal, _) = Journal::open(fs, Path::new("/journal"), config.journal()).unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        let (journal, _) = Journal::open(fs.clone(), Path::new("/journal"), config.journal()).unwrap();
         let state = State::with_table(self.table.clone()).unwrap();
         let metrics = commit::Metrics::new(&prometheus::Registry::new()).unwrap();
         let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
-        self.running = Some((committer, thread, state));
+        let metrics = lanes::Metrics::new(&prometheus::Registry::new()).unwrap();
+        let config = lanes::Config::default();
+        let (lanes, feeder) =
+            lanes::start(&fs, Path::new("/lanes"), &config, committer.clone(), state.clone(), metrics).unwrap();
+        self.running = Some((committer, lanes, feeder, thread, state));
     }
 
     fn committer(&self) -> &Committer {
@@ -54,21 +63,29 @@ impl Agent {
     }
 
     fn deps(&self) -> Deps {
-        let (committer, _, state) = self.running.as_ref().unwrap();
-        Deps { committer: committer.clone(), state: state.clone(), metrics: self.metrics.clone() }
+        let (_, lanes, _, _, state) = self.running.as_ref().unwrap();
+        let aside = Aside::new(self.folder.path());
+        Deps { lanes: lanes.clone(), state: state.clone(), aside, metrics: self.metrics.clone() }
     }
 
     /// One commit of samples with these numbers.
     fn commit(&self, numbers: impl IntoIterator<Item = u64>) {
         let frames = numbers.into_iter().map(sample).collect();
         self.committer().commit(Commit { frames, writes: vec![] }).unwrap();
+        self.feeder().settle(Instant::now() + LONG);
+    }
+
+    fn feeder(&self) -> &Feeder {
+        &self.running.as_ref().unwrap().2
     }
 
     fn drain(&self, receiver: &Receiver) -> Drain {
-        let backoff =
+        let retry =
             BackoffConfig { first: Span(Duration::from_millis(1)), most: Span(Duration::from_millis(4)) };
-        let config = drain::Config { batch_frames: 10, backoff, ..drain::Config::default() };
-        Drain::start("test", Box::new(receiver.clone()), config, self.deps()).unwrap()
+        let batch = BatchLimits { frames: 10, ..drain::BATCH };
+        let config = drain::Config { batch, retry, select: None };
+        let receiver = Box::new(receiver.clone());
+        Drain::start("test", Box::new(|_| receiver), config, self.deps()).unwrap()
     }
 
     fn counter(&self, name: &str) -> f64 {
@@ -95,6 +112,7 @@ struct Received {
     numbers: Vec<u64>,
     batches: usize,
     errors: VecDeque<SendError>,
+    refused: Vec<Refused>,
     /// It panics when it has taken everything.
     buggy: bool,
     down: bool,
@@ -122,7 +140,8 @@ impl Forwarder for Receiver {
         Ok(())
     }
 
-    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+    fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
+        let frames = &batch.frames;
         let mut inner = self.inner();
         if inner.down {
             return Err(SendError::later("the receiver is down"));
@@ -138,8 +157,16 @@ impl Forwarder for Receiver {
                 drop(inner);
                 panic!("a bug of the receiver");
             }
-            None => Ok((inner.numbers.len() as u64).to_le_bytes().to_vec()),
+            None => {
+                let refused = std::mem::take(&mut inner.refused);
+                let note = Some((inner.numbers.len() as u64).to_le_bytes().to_vec());
+                Ok(Sent { note, refused })
+            }
         }
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok(String::new())
     }
 }
 
@@ -205,15 +232,19 @@ fn a_batch_that_is_not_accepted_is_sent_again_and_nothing_else() {
 }
 
 #[test]
-fn what_the_receiver_refuses_for_good_is_dropped_and_counted() {
+fn what_the_receiver_refuses_for_good_is_set_aside_and_holds_up_nothing() {
     let agent = Agent::start(4);
     let receiver = Receiver::default();
-    receiver.inner().errors.push_back(SendError::Refused { reason: "too large".into() });
-    agent.commit(100..110);
-    let drain = agent.drain(&receiver);
+    receiver.inner().refused.push(Refused { frame: 3, reason: "too old".into() });
     agent.commit(0..10);
-    receiver.wait_for(10);
-    assert_eq!(agent.counter("picket_forwarder_failed_total"), 10.0);
+    let drain = agent.drain(&receiver);
+    agent.commit(10..20);
+    receiver.wait_for(20);
+    wait_until(|| drain.status().sent_frames == 19);
+    assert_eq!(agent.counter("picket_forwarder_refused_frames_total"), 1.0);
+    assert_eq!(drain.status().refused_frames, 1);
+    let aside = std::fs::read_to_string(agent.deps().aside.path("test")).unwrap();
+    assert!(aside.contains("too old") && aside.lines().count() == 1, "{aside}");
     let _stopped = drain.stop(LONG);
 }
 
@@ -228,7 +259,7 @@ fn what_waits_is_shown_with_the_reason() {
     assert!(drain.status().queued_bytes > 0);
     receiver.inner().down = false;
     receiver.wait_for(10);
-    wait_until(|| drain.status() == drain::Status::default());
+    wait_until(|| drain.status().error.is_none() && drain.status().queued_frames == 0);
     let _stopped = drain.stop(LONG);
 }
 
@@ -304,8 +335,12 @@ impl Forwarder for Beginner {
         Ok((!std::mem::replace(&mut self.begun, true)).then(|| b"begun".to_vec()))
     }
 
-    fn send(&mut self, _frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+    fn send(&mut self, _batch: &Batch) -> Result<Sent, SendError> {
         Err(SendError::later("the receiver is down"))
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok(String::new())
     }
 }
 
@@ -316,7 +351,8 @@ fn what_a_forwarder_notes_between_batches_is_durable_before_the_next_one() {
         let agent = Agent::start(seed);
         agent.commit(0..10);
         let beginner = Box::new(Beginner { begun: false });
-        let drain = Drain::start("test", beginner, drain::Config::default(), agent.deps()).unwrap();
+        let make = Box::new(|_| beginner as Box<dyn Forwarder>);
+        let drain = Drain::start("test", make, drain::Config::default(), agent.deps()).unwrap();
         wait_until(|| drain.status().error.as_deref() == Some("the receiver is down"));
         agent.table.power_cut();
         let stored = agent.deps().state.meta_get("cursor/test").unwrap().unwrap();
@@ -330,14 +366,15 @@ fn a_damaged_cursor_is_an_error_that_names_it() {
     let agent = Agent::start(8);
     agent.deps().state.meta_put("cursor/test", vec![9, 9]).unwrap();
     let config = drain::Config::default();
-    let Err(error) = Drain::start("test", Box::new(Receiver::default()), config, agent.deps()) else {
+    let make = Box::new(|_| Box::new(Receiver::default()) as Box<dyn Forwarder>);
+    let Err(error) = Drain::start("test", make, config, agent.deps()) else {
         panic!("it started")
     };
     assert!(error.to_string().contains("`test` has version 9"), "{error}");
 }
 
 #[test]
-fn a_journal_that_was_replaced_is_read_from_its_end() {
+fn a_journal_that_was_replaced_is_read_from_its_beginning() {
     let mut agent = Agent::start(9);
     agent.commit(0..10);
     let receiver = Receiver::default();
@@ -380,7 +417,8 @@ fn forwarders_follow_the_configuration() {
     };
     let commit = || agent.committer().commit(Commit { frames: vec![notice(), sample(1)], writes: vec![] });
     commit().unwrap();
-    let start = |configs| Forwarders::start(configs, drain::Config::default(), agent.deps());
+    let surroundings = || Surroundings { node: "n".into(), descriptions: Arc::new(Vec::new) };
+    let start = |configs| Forwarders::start(configs, surroundings(), agent.deps());
     let mut configs =
         BTreeMap::from([("a".to_owned(), file(&path("a"))), ("b".to_owned(), file(&path("b")))]);
     let mut forwarders = start(configs.clone()).unwrap();

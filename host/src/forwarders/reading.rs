@@ -1,0 +1,146 @@
+//! A drain's reading side: the lanes that its forwarder wants, in turns, one batch at a time.
+//!
+//! It moves no cursor. What it has read and the receiver has not taken is read again after a restart.
+
+use std::time::{Duration, Instant};
+
+use picket_forwarders::select::Select;
+use picket_forwarders::{Batch, BatchLimits};
+use picket_journal::JournalError;
+
+use crate::lanes::{LaneReader, Lanes, Lost, Place, Queued};
+use crate::model::{Digest, Frame, FrameKind, Lane, now_nanos};
+
+/// Whether frames of a kind are wanted.
+pub(super) type Wants = dyn Fn(FrameKind) -> bool;
+
+pub(super) struct Reading {
+    /// In the order of [`Lane::ALL`]; none for a lane of which nothing is wanted.
+    readers: [Option<LaneReader>; 2],
+    /// When this process first saw that something waits in a lane.
+    waiting: [Option<Instant>; 2],
+    /// The age of the record behind a place, so that it is read once.
+    oldest: [Option<(Place, u64)>; 2],
+    limits: BatchLimits,
+    /// The lane whose turn it is.
+    turn: usize,
+}
+
+/// What was read of one lane.
+pub(super) struct Read {
+    pub(super) lane: Lane,
+    /// The frames that are wanted, maybe none.
+    pub(super) batch: Batch,
+    /// Behind it.
+    pub(super) place: Place,
+    pub(super) lost: Lost,
+}
+
+/// What there is to do.
+pub(super) enum Next {
+    Read(Read),
+    /// Something waits for more to come with it, for so long at most.
+    Gathers(Duration),
+    Nothing,
+}
+
+impl Reading {
+    pub(super) fn new(lanes: &Lanes, places: &[Place; 2], wants: &Wants, limits: BatchLimits) -> Self {
+        let readers = Lane::ALL.map(|lane| {
+            let wanted = FrameKind::ALL.into_iter().any(|kind| Lane::of(kind) == lane && wants(kind));
+            wanted.then(|| lanes.reader(lane, places[lane.index()]))
+        });
+        Self { readers, waiting: [None; 2], oldest: [None; 2], limits, turn: 0 }
+    }
+
+    /// Whether anything of a lane is wanted.
+    pub(super) fn reads(&self, lane: Lane) -> bool {
+        self.readers[lane.index()].is_some()
+    }
+
+    /// The next batch behind these places. Does not wait for more when `hurry`.
+    pub(super) fn next(
+        &mut self,
+        places: &[Place; 2],
+        wants: &Wants,
+        select: Option<&Select>,
+        hurry: bool,
+    ) -> Result<Next, JournalError> {
+        let mut gathers = None;
+        for _ in Lane::ALL {
+            let at = self.turn;
+            self.turn = (self.turn + 1) % Lane::ALL.len();
+            match self.due(at, places[at], hurry) {
+                Some(Duration::ZERO) => return self.read(at, places[at], wants, select),
+                Some(wait) => gathers = Some(gathers.map_or(wait, |other: Duration| other.min(wait))),
+                None => {}
+            }
+        }
+        Ok(gathers.map_or(Next::Nothing, Next::Gathers))
+    }
+
+    /// After how long a lane is to be read; none when nothing is there.
+    fn due(&mut self, at: usize, place: Place, hurry: bool) -> Option<Duration> {
+        let reader = self.readers[at].as_ref()?;
+        if !reader.has_more(place) {
+            self.waiting[at] = None;
+            return None;
+        }
+        let since = *self.waiting[at].get_or_insert_with(Instant::now);
+        let Queued { bytes, frames } = reader.queued(place);
+        let full = bytes >= self.limits.bytes as u64 || frames >= self.limits.frames as u64;
+        Some(match full || hurry {
+            true => Duration::ZERO,
+            false => self.limits.wait.saturating_sub(since.elapsed()),
+        })
+    }
+
+    fn read(
+        &mut self,
+        at: usize,
+        from: Place,
+        wants: &Wants,
+        select: Option<&Select>,
+    ) -> Result<Next, JournalError> {
+        let lane = Lane::ALL[at];
+        self.waiting[at] = None;
+        let Some(reader) = self.readers[at].as_mut() else { return Ok(Next::Nothing) };
+        reader.seek(from);
+        let (mut frames, mut bytes, mut lost) = (Vec::new(), 0, Lost::default());
+        while frames.len() < self.limits.frames && bytes < self.limits.bytes {
+            let Some(record) = reader.next()? else { break };
+            bytes += record.bytes;
+            lost.expelled += record.lost.expelled;
+            lost.damaged += record.lost.damaged;
+            let wanted = record.frames.into_iter().filter(|frame| wants(frame.kind()));
+            match select {
+                Some(select) => frames.extend(wanted.filter_map(|frame: Frame| select.apply(frame))),
+                None => frames.extend(wanted),
+            }
+        }
+        let place = reader.place();
+        let id = Digest::of(format!("{}/{from}/{place}", lane.name()).as_bytes());
+        Ok(Next::Read(Read { lane, batch: Batch { id, frames }, place, lost }))
+    }
+
+    /// How much waits behind these places, and for how long it has waited.
+    pub(super) fn queued(&mut self, places: &[Place; 2]) -> (Queued, Duration) {
+        let (mut sum, mut oldest) = (Queued::default(), None);
+        for (at, reader) in self.readers.iter().enumerate() {
+            let Some(reader) = reader else { continue };
+            let Queued { bytes, frames } = reader.queued(places[at]);
+            if bytes == 0 {
+                continue;
+            }
+            sum.bytes += bytes;
+            sum.frames += frames;
+            let known = self.oldest[at].filter(|(place, _)| *place == places[at]).map(|(_, time)| time);
+            if let Some(time) = known.or_else(|| reader.oldest(places[at])) {
+                self.oldest[at] = Some((places[at], time));
+                oldest = Some(oldest.map_or(time, |other: u64| other.min(time)));
+            }
+        }
+        let age = oldest.map_or(0, |time| now_nanos().saturating_sub(time));
+        (sum, Duration::from_nanos(age))
+    }
+}

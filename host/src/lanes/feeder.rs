@@ -1,0 +1,318 @@
+//! The thread that copies results from the journal of commits into the lanes, and gives room back.
+//!
+//! It reads behind the journal's durable end only, and a lane is durable before the journal may forget what
+//! came into it: a crash at any moment loses nothing and repeats nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use picket_journal::{FileSystem, JournalError, Position, Reader, Tail};
+
+use super::floors::Floors;
+use super::lane::Writer;
+use super::set::Signal;
+use super::{Config, Lanes, Metrics, OpenError};
+use crate::model::{Lane, now_nanos};
+use crate::pipeline::commit::{self, Committer};
+use crate::state::State;
+
+/// The name under which the journal of commits is kept for the lanes.
+const READER: &str = "lanes";
+/// Lanes are synced as often, so that a forwarder sees a result at most so much later.
+const SYNC_EVERY: Duration = Duration::from_millis(100);
+/// And after this many bytes.
+const SYNC_BYTES: usize = 4 << 20;
+/// How often room is given back.
+const RELEASE_EVERY: Duration = Duration::from_secs(1);
+/// How long the thread sleeps when nothing comes.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// The pause after a failed write.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The running thread. Dropping it stops it, once what is committed is in the lanes.
+pub struct Feeder {
+    shared: Arc<Shared>,
+    tail: Tail,
+    lanes: Lanes,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// Up to where the lanes are durable.
+    segment: AtomicU64,
+    offset: AtomicU64,
+}
+
+/// Opens the lanes below a folder and starts to fill them.
+pub fn start(
+    fs: &Arc<dyn FileSystem>,
+    folder: &Path,
+    config: &Config,
+    committer: Committer,
+    state: State,
+    metrics: Metrics,
+) -> Result<(Lanes, Feeder), OpenError> {
+    let open = |lane: Lane| {
+        let opened = Writer::open(lane, fs.clone(), folder, config.of(lane));
+        let (writer, repair) = opened.map_err(|source| OpenError::Journal { lane, source })?;
+        if !repair.is_clean() {
+            tracing::warn!(lane = lane.name(), %repair, "A lane was repaired after a crash.");
+        }
+        Ok::<_, OpenError>(writer)
+    };
+    let writers = [open(Lane::Events)?, open(Lane::Samples)?];
+    let (floors, signal) = (Floors::default(), Arc::new(Signal::default()));
+    let lanes = Lanes::new(&writers, floors.clone(), signal.clone());
+    let (tail, shared) = (committer.tail(), Arc::new(Shared::default()));
+    committer.set_readers(&[READER.to_owned()]);
+    let mut run = Run {
+        reader: tail.reader(Position::ZERO),
+        tail: tail.clone(),
+        writers,
+        committer,
+        state,
+        floors,
+        signal,
+        metrics,
+        shared: shared.clone(),
+        unsynced: 0,
+        synced_at: Instant::now(),
+        released_at: Instant::now(),
+    };
+    run.find_place();
+    let thread = std::thread::Builder::new().name("lanes".into()).spawn(move || run.run())?;
+    let feeder = Feeder { shared, tail, lanes: lanes.clone(), thread: Some(thread) };
+    Ok((lanes, feeder))
+}
+
+impl Feeder {
+    /// Waits until what is committed now is in the lanes, at most until a moment. Says whether it is.
+    pub fn settle(&self, until: Instant) -> bool {
+        let end = self.tail.durable_end();
+        loop {
+            let seen = self.lanes.version();
+            if self.shared.durable() >= end {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.lanes.wait(seen, left.min(SYNC_EVERY));
+        }
+    }
+
+    /// Stops the thread, once what is committed is in the lanes or cannot be written.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let Some(thread) = self.thread.take() else { return };
+        if thread.join().is_err() {
+            tracing::error!("The thread that fills the lanes panicked; it goes on at the next start.");
+        }
+        self.lanes.wake();
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl Shared {
+    fn durable(&self) -> Position {
+        // The segment is read first and written last: a mixture of two is never ahead of the truth.
+        let segment = self.segment.load(Ordering::Acquire);
+        Position { segment, offset: self.offset.load(Ordering::Acquire) }
+    }
+}
+
+/// The thread's own.
+struct Run {
+    writers: [Writer; 2],
+    /// Of the journal of commits.
+    reader: Reader,
+    tail: Tail,
+    committer: Committer,
+    state: State,
+    floors: Floors,
+    signal: Arc<Signal>,
+    metrics: Metrics,
+    shared: Arc<Shared>,
+    /// Bytes copied since the last sync.
+    unsynced: usize,
+    synced_at: Instant,
+    released_at: Instant,
+}
+
+impl Run {
+    /// Goes on behind what the lanes have.
+    fn find_place(&mut self) {
+        let (first, end) = (self.tail.first(), self.tail.durable_end());
+        for writer in &mut self.writers {
+            if writer.written() > end {
+                tracing::error!(lane = writer.lane().name(), journal = %end,
+                    "The journal ends before the lane does: its end was damaged or its folder replaced.");
+                writer.go_back_to(end);
+            }
+            let from = writer.written();
+            if from.segment + 1 < first.segment && from != end && from != Position::ZERO {
+                tracing::error!(lane = writer.lane().name(), lane_end = %from, journal = %first,
+                    "The journal begins behind the lane's end: results between the two are lost.");
+                self.metrics.gap(writer.lane());
+            }
+        }
+        self.go_back();
+        self.show();
+    }
+
+    /// To the lane that has come least far.
+    fn go_back(&mut self) {
+        let from = self.writers.iter().map(Writer::written).min().unwrap_or(Position::ZERO);
+        self.reader = self.tail.reader(from);
+    }
+
+    fn run(mut self) {
+        loop {
+            // Looked at first: what was committed before the stop is copied.
+            let stop = self.shared.stop.load(Ordering::Acquire) || self.tail.is_closed();
+            let copied = self.copy();
+            let due = self.synced_at.elapsed() >= SYNC_EVERY || self.unsynced >= SYNC_BYTES || stop;
+            let synced = if due || copied.is_err() { self.sync() } else { Ok(()) };
+            if copied.is_err() {
+                self.go_back();
+            }
+            self.release();
+            let failed = copied.is_err() || synced.is_err();
+            if stop && (failed || !self.tail.has_more(self.reader.position())) {
+                return;
+            }
+            match failed {
+                true => std::thread::park_timeout(RETRY),
+                false => drop(self.tail.wait_beyond(self.reader.position(), self.sleep())),
+            }
+        }
+    }
+
+    /// Until something has to be done though nothing comes.
+    fn sleep(&self) -> Duration {
+        match self.unsynced {
+            0 => LONGEST_SLEEP,
+            _ => SYNC_EVERY.saturating_sub(self.synced_at.elapsed()),
+        }
+    }
+
+    /// Copies what there is, up to what is worth a sync.
+    fn copy(&mut self) -> Result<(), JournalError> {
+        while self.unsynced < SYNC_BYTES {
+            let entry = match self.reader.next() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    tracing::error!(%error, "The journal cannot be read for the lanes now.");
+                    return Err(error);
+                }
+            };
+            let packed = match commit::packed(&entry.payload) {
+                Ok(packed) => packed,
+                Err(error) => {
+                    tracing::error!(position = %entry.position, %error,
+                        "A commit in the journal cannot be read and is passed over.");
+                    Lane::ALL.map(|lane| self.metrics.gap(lane));
+                    continue;
+                }
+            };
+            let now = now_nanos();
+            for (writer, packed) in self.writers.iter_mut().zip(packed) {
+                match writer.append(entry.next, now, packed.count, packed.frames) {
+                    Ok(true) => self.metrics.came(writer.lane(), packed.count),
+                    Ok(false) => {}
+                    Err(error) => return Err(tell(&self.metrics, writer.lane(), error)),
+                }
+                self.unsynced += packed.frames.len();
+            }
+            // Nothing in it is for readers, and still the journal need not be kept for it.
+            self.unsynced += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes durable and shows what was copied; after a failure it is copied again.
+    fn sync(&mut self) -> Result<(), JournalError> {
+        self.synced_at = Instant::now();
+        if self.unsynced == 0 {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for writer in &mut self.writers {
+            if let Err(error) = writer.sync() {
+                outcome = Err(tell(&self.metrics, writer.lane(), error));
+            }
+        }
+        match outcome {
+            Ok(()) => self.unsynced = 0,
+            Err(_) => self.go_back(),
+        }
+        self.show();
+        outcome
+    }
+
+    /// Says how far the lanes are durable.
+    fn show(&self) {
+        let durable = self.writers.iter().map(Writer::durable).min().unwrap_or(Position::ZERO);
+        self.shared.offset.store(0, Ordering::Release);
+        self.shared.segment.store(durable.segment, Ordering::Release);
+        self.shared.offset.store(durable.offset, Ordering::Release);
+        self.committer.set_floor(READER, durable);
+        for writer in &self.writers {
+            self.metrics.size(writer.lane(), writer.bytes());
+        }
+        self.signal.raise();
+    }
+
+    /// Gives back what all readers have passed, and what is beyond the bounds.
+    fn release(&mut self) {
+        if self.released_at.elapsed() < RELEASE_EVERY {
+            return;
+        }
+        self.released_at = Instant::now();
+        // Read before the sync: each stands for a cursor that is in the state by now.
+        let floors = Lane::ALL.map(|lane| self.floors.of(lane));
+        let passed = self.writers.iter().zip(floors).any(|(writer, floor)| writer.has_segments_before(floor));
+        if passed && let Err(error) = self.state.sync() {
+            tracing::warn!(%error, "Cursors cannot be made durable; the lanes keep what they have passed.");
+            return;
+        }
+        let now = now_nanos();
+        for (writer, floor) in self.writers.iter_mut().zip(floors) {
+            let lane = writer.lane();
+            let outcome = writer.release(floor).and_then(|_| writer.expel(now));
+            match outcome {
+                Ok(0) => {}
+                Ok(bytes) => {
+                    self.metrics.expelled(lane, bytes);
+                    tracing::error!(lane = lane.name(), bytes,
+                        "A lane has reached its bound of size or age; a forwarder that lags has lost results.");
+                }
+                Err(error) => drop(tell(&self.metrics, lane, error)),
+            }
+            self.metrics.size(lane, writer.bytes());
+        }
+    }
+}
+
+fn tell(metrics: &Metrics, lane: Lane, error: JournalError) -> JournalError {
+    metrics.failed(lane);
+    tracing::error!(lane = lane.name(), %error,
+        "A lane cannot be written to; results wait in the journal of commits, and it is tried again.");
+    error
+}
