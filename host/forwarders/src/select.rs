@@ -26,6 +26,11 @@ pub struct Config {
 pub struct Select;
 
 impl Select {
+    /// Whether frames of a kind may be sent at all.
+    pub fn wants(&self, _kind: FrameKind) -> bool {
+        true
+    }
+
     /// Applies filters and rules; none when the frame is not to be sent.
     pub fn apply(&self, frame: Frame) -> Option<Frame> {
         Some(frame)

@@ -292,8 +292,13 @@ fn lock(parts: &Mutex<Option<Parts>>) -> MutexGuard<'_, Option<Parts>> {
 fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)> {
     let folder = checked.data_dir.join("lanes");
     let fs: Arc<dyn picket_journal::FileSystem> = Arc::new(picket_journal::RealFs);
-    let metrics = lanes::Metrics::new(&core.registry)?;
-    Ok(lanes::start(&fs, &folder, &checked.lanes, core.committer.clone(), core.state.clone(), metrics)?)
+    let deps = lanes::Deps {
+        committer: core.committer.clone(),
+        state: core.state.clone(),
+        kept: drain::kept_places(&core.state)?,
+        metrics: lanes::Metrics::new(&core.registry)?,
+    };
+    Ok(lanes::start(&fs, &folder, &checked.lanes, deps)?)
 }
 
 /// What forwarders are told of the machine.

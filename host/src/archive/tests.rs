@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::forwarders::aside::Aside;
-use crate::forwarders::{self, drain::Deps};
+use crate::forwarders::{self, drain, drain::Deps};
 use crate::lanes::{self, Feeder};
 use crate::model::{
     ByteSize, Digest, EventId, Finding, Frame, FrameKind, Label, Origin, Severity, Span, Verdict, VerdictKind,
@@ -77,9 +77,10 @@ impl Agent {
         let metrics = forwarders::Metrics::new(&registry).unwrap();
         let lanes_metrics = lanes::Metrics::new(&registry).unwrap();
         let bounds = lanes::Config::default();
-        let (lanes, feeder) =
-            lanes::start(&fs, Path::new("/lanes"), &bounds, committer.clone(), state.clone(), lanes_metrics)
-                .unwrap();
+        let kept = drain::kept_places(&state).unwrap();
+        let deps =
+            lanes::Deps { committer: committer.clone(), state: state.clone(), kept, metrics: lanes_metrics };
+        let (lanes, feeder) = lanes::start(&fs, Path::new("/lanes"), &bounds, deps).unwrap();
         let aside = Aside::new(&self.folder());
         let deps = Deps { lanes, state, aside, metrics };
         let now = Arc::clone(&self.now);

@@ -157,7 +157,7 @@ fn flows(text: &mut String, status: &Status, paint: Paint) -> std::fmt::Result {
         let waits = match forwarder.queued_frames {
             0 => "nothing waits".to_owned(),
             frames => {
-                let age = Duration::from_secs(forwarder.oldest_seconds as u64);
+                let age = std::time::Duration::from_secs(forwarder.oldest_seconds as u64);
                 let (size, age) = (bytes(forwarder.queued_bytes), humantime::format_duration(age));
                 format!("{frames} results wait ({size}, the oldest for {age})")
             }

@@ -75,7 +75,8 @@ mod tests {
     fn refused_frames_stand_there_with_their_reason_within_bounds() {
         let folder = tempfile::tempdir().unwrap();
         let aside = Aside::new(&folder.path().join("refused"));
-        let frame = |name: &str| Frame::Sample(Sample { name: name.into(), labels: vec![], time: 1, value: 0.5 });
+        let frame =
+            |name: &str| Frame::Sample(Sample { name: name.into(), labels: vec![], time: 1, value: 0.5 });
         aside.put("x", [(&frame("a"), "too old")].into_iter()).unwrap();
         let text = fs::read_to_string(aside.path("x")).unwrap();
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -23,7 +23,7 @@ use super::aside::Aside;
 use super::cursor::{Cursor, CursorError};
 use super::metrics::Metrics;
 use super::worker::Worker;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Place};
 use crate::state::{State, StateError};
 
 /// The name of the archive's drain, which no forwarder may have.
@@ -201,7 +201,16 @@ impl Shared {
     }
 }
 
+const PREFIX: &str = "cursor/";
+
 /// The name under which a drain's cursor is stored.
 pub(super) fn meta_name(name: &str) -> String {
-    format!("cursor/{name}")
+    format!("{PREFIX}{name}")
+}
+
+/// All places that drains have kept, those that do not run any more included.
+pub fn kept_places(state: &State) -> Result<Vec<[Place; 2]>, StateError> {
+    let cursors = state.meta_scan(PREFIX)?;
+    // One that cannot be read is told of when its drain starts.
+    Ok(cursors.iter().filter_map(|(name, stored)| Some(Cursor::decode(name, stored).ok()?.places)).collect())
 }

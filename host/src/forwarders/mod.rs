@@ -23,8 +23,8 @@ pub use cursor::CursorError;
 pub use kinds::Config;
 pub use metrics::Metrics;
 pub use picket_forwarders::{
-    Backoff, BackoffConfig, Batch, Description, Forwarder, Link, MetricType, SendError, Sent, explained, file,
-    remedy,
+    Backoff, BackoffConfig, Batch, Description, Forwarder, Link, MetricType, SendError, Sent, explained,
+    file, remedy,
 };
 pub use set::{ForwarderStatus, Forwarders, StartError, Surroundings};
 

@@ -11,9 +11,6 @@ use picket_journal::JournalError;
 use crate::lanes::{LaneReader, Lanes, Lost, Place, Queued};
 use crate::model::{Digest, Frame, FrameKind, Lane, now_nanos};
 
-/// Whether frames of a kind are wanted.
-pub(super) type Wants = dyn Fn(FrameKind) -> bool;
-
 pub(super) struct Reading {
     /// In the order of [`Lane::ALL`]; none for a lane of which nothing is wanted.
     readers: [Option<LaneReader>; 2],
@@ -21,6 +18,9 @@ pub(super) struct Reading {
     waiting: [Option<Instant>; 2],
     /// The age of the record behind a place, so that it is read once.
     oldest: [Option<(Place, u64)>; 2],
+    /// The kinds that are wanted.
+    kinds: Vec<FrameKind>,
+    select: Option<Select>,
     limits: BatchLimits,
     /// The lane whose turn it is.
     turn: usize,
@@ -45,12 +45,22 @@ pub(super) enum Next {
 }
 
 impl Reading {
-    pub(super) fn new(lanes: &Lanes, places: &[Place; 2], wants: &Wants, limits: BatchLimits) -> Self {
+    /// From these places on. `wants` says which kinds the forwarder can take.
+    pub(super) fn new(
+        lanes: &Lanes,
+        places: &[Place; 2],
+        wants: impl Fn(FrameKind) -> bool,
+        select: Option<Select>,
+        limits: BatchLimits,
+    ) -> Self {
+        let selected = |kind| select.as_ref().is_none_or(|select| select.wants(kind));
+        let kinds: Vec<_> =
+            FrameKind::ALL.into_iter().filter(|kind| wants(*kind) && selected(*kind)).collect();
         let readers = Lane::ALL.map(|lane| {
-            let wanted = FrameKind::ALL.into_iter().any(|kind| Lane::of(kind) == lane && wants(kind));
+            let wanted = kinds.iter().any(|kind| Lane::of(*kind) == lane);
             wanted.then(|| lanes.reader(lane, places[lane.index()]))
         });
-        Self { readers, waiting: [None; 2], oldest: [None; 2], limits, turn: 0 }
+        Self { readers, waiting: [None; 2], oldest: [None; 2], kinds, select, limits, turn: 0 }
     }
 
     /// Whether anything of a lane is wanted.
@@ -59,19 +69,13 @@ impl Reading {
     }
 
     /// The next batch behind these places. Does not wait for more when `hurry`.
-    pub(super) fn next(
-        &mut self,
-        places: &[Place; 2],
-        wants: &Wants,
-        select: Option<&Select>,
-        hurry: bool,
-    ) -> Result<Next, JournalError> {
+    pub(super) fn next(&mut self, places: &[Place; 2], hurry: bool) -> Result<Next, JournalError> {
         let mut gathers = None;
         for _ in Lane::ALL {
             let at = self.turn;
             self.turn = (self.turn + 1) % Lane::ALL.len();
             match self.due(at, places[at], hurry) {
-                Some(Duration::ZERO) => return self.read(at, places[at], wants, select),
+                Some(Duration::ZERO) => return self.read(at, places[at]),
                 Some(wait) => gathers = Some(gathers.map_or(wait, |other: Duration| other.min(wait))),
                 None => {}
             }
@@ -95,13 +99,7 @@ impl Reading {
         })
     }
 
-    fn read(
-        &mut self,
-        at: usize,
-        from: Place,
-        wants: &Wants,
-        select: Option<&Select>,
-    ) -> Result<Next, JournalError> {
+    fn read(&mut self, at: usize, from: Place) -> Result<Next, JournalError> {
         let lane = Lane::ALL[at];
         self.waiting[at] = None;
         let Some(reader) = self.readers[at].as_mut() else { return Ok(Next::Nothing) };
@@ -112,8 +110,8 @@ impl Reading {
             bytes += record.bytes;
             lost.expelled += record.lost.expelled;
             lost.damaged += record.lost.damaged;
-            let wanted = record.frames.into_iter().filter(|frame| wants(frame.kind()));
-            match select {
+            let wanted = record.frames.into_iter().filter(|frame| self.kinds.contains(&frame.kind()));
+            match &self.select {
                 Some(select) => frames.extend(wanted.filter_map(|frame: Frame| select.apply(frame))),
                 None => frames.extend(wanted),
             }

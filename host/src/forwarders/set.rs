@@ -152,7 +152,9 @@ impl Forwarders {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             // One thread: it waits for the network, and what takes time (packing, compressing) is done by the drains.
-            None => Builder::new_multi_thread().worker_threads(1).thread_name("upstream").enable_all().build()?,
+            None => {
+                Builder::new_multi_thread().worker_threads(1).thread_name("upstream").enable_all().build()?
+            }
         };
         Ok(self.runtime.insert(runtime).handle().clone())
     }

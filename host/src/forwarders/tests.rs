@@ -53,8 +53,9 @@ impl Agent {
         let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
         let metrics = lanes::Metrics::new(&prometheus::Registry::new()).unwrap();
         let config = lanes::Config::default();
-        let (lanes, feeder) =
-            lanes::start(&fs, Path::new("/lanes"), &config, committer.clone(), state.clone(), metrics).unwrap();
+        let kept = drain::kept_places(&state).unwrap();
+        let deps = lanes::Deps { committer: committer.clone(), state: state.clone(), kept, metrics };
+        let (lanes, feeder) = lanes::start(&fs, Path::new("/lanes"), &config, deps).unwrap();
         self.running = Some((committer, lanes, feeder, thread, state));
     }
 
@@ -367,9 +368,7 @@ fn a_damaged_cursor_is_an_error_that_names_it() {
     agent.deps().state.meta_put("cursor/test", vec![9, 9]).unwrap();
     let config = drain::Config::default();
     let make = Box::new(|_| Box::new(Receiver::default()) as Box<dyn Forwarder>);
-    let Err(error) = Drain::start("test", make, config, agent.deps()) else {
-        panic!("it started")
-    };
+    let Err(error) = Drain::start("test", make, config, agent.deps()) else { panic!("it started") };
     assert!(error.to_string().contains("`test` has version 9"), "{error}");
 }
 

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picket_forwarders::select::Select;
 use picket_forwarders::{Backoff, Forwarder, SendError, Sent};
 use picket_journal::JournalError;
 
@@ -14,7 +13,7 @@ use super::drain::{Config, Deps, Shared, meta_name};
 use super::metrics::Reason;
 use super::reading::{Next, Read, Reading};
 use crate::lanes::{Lanes, Place};
-use crate::model::{FrameKind, Lane};
+use crate::model::Lane;
 use crate::state::StateError;
 use crate::telemetry;
 
@@ -29,7 +28,6 @@ pub(super) struct Worker {
     name: String,
     lanes: Lanes,
     forwarder: Box<dyn Forwarder>,
-    select: Option<Select>,
     deps: Deps,
     shared: Arc<Shared>,
     backoff: Backoff,
@@ -83,13 +81,12 @@ impl Worker {
         let backoff = Backoff::new(config.retry, &[&host[..], name.as_bytes()].concat());
         let circuit = Circuit::new(config.retry.most.0);
         let Config { batch, select, .. } = config;
-        let wants = |kind| wants(forwarder.as_ref(), select.as_ref(), kind);
-        let reading = Reading::new(&deps.lanes, &cursor.places, &wants, batch);
+        let wants = |kind| forwarder.wants(kind);
+        let reading = Reading::new(&deps.lanes, &cursor.places, wants, select, batch);
         let mut worker = Self {
             name: name.to_owned(),
             lanes: deps.lanes.clone(),
             forwarder,
-            select,
             deps,
             shared,
             backoff,
@@ -103,7 +100,6 @@ impl Worker {
             stored_at: Instant::now(),
             resumed: false,
         };
-        worker.check_cursor();
         // So that the lanes keep what is to be read from now on.
         worker.set_floors();
         worker.deps.metrics.begins(name);
@@ -152,22 +148,6 @@ impl Worker {
         }
     }
 
-    /// A cursor that does not fit a lane says that one of the two was replaced. Checked by who
-    /// starts the drain, before anything new comes.
-    fn check_cursor(&mut self) {
-        for lane in Lane::ALL {
-            let place = &mut self.cursor.places[lane.index()];
-            let end = self.lanes.end(lane);
-            if place.position() > end {
-                tracing::warn!(forwarder = self.name, lane = lane.name(), cursor = %place, %end,
-                    "The cursor is behind the end of the lane, which was cut or replaced; going on with all \
-                     that is there.");
-                *place = Place::default();
-                self.unstored = true;
-            }
-        }
-    }
-
     /// Only the cursor and the batch in hand outlive a panic. The cursor moves when a batch was accepted; the
     /// forwarder resumes at its note, as after any error.
     fn caught_step(&mut self) -> Result<Step, Failed> {
@@ -187,10 +167,8 @@ impl Worker {
         }
         self.prepare()?;
         if self.in_hand.is_none() {
-            let forwarder = self.forwarder.as_ref();
-            let wants = |kind| wants(forwarder, self.select.as_ref(), kind);
             let hurry = self.shared.stop().is_some();
-            match self.reading.next(&self.cursor.places, &wants, self.select.as_ref(), hurry)? {
+            match self.reading.next(&self.cursor.places, hurry)? {
                 Next::Read(read) => self.take(read),
                 Next::Gathers(wait) => return Ok(Step::Waits(wait.min(LOOK_EVERY))),
                 Next::Nothing => {
@@ -228,8 +206,13 @@ impl Worker {
         let lost = read.lost;
         for (reason, frames) in [(Reason::Expelled, lost.expelled), (Reason::Damaged, lost.damaged)] {
             if frames > 0 {
-                tracing::error!(forwarder = self.name, lane = read.lane.name(), frames, ?reason,
-                    "Results were lost before they could be sent.");
+                tracing::error!(
+                    forwarder = self.name,
+                    lane = read.lane.name(),
+                    frames,
+                    ?reason,
+                    "Results were lost before they could be sent."
+                );
                 self.deps.metrics.dropped(&self.name, reason, frames);
                 self.shared.status().dropped_frames += frames;
             }
@@ -280,9 +263,9 @@ impl Worker {
             file = %self.deps.aside.path(&self.name).display(),
             "The receiver refused results for good; they are set aside, and what follows goes on."
         );
-        let found = refused.iter().filter_map(|refused| {
-            frames.get(refused.frame).map(|frame| (frame, refused.reason.as_str()))
-        });
+        let found = refused
+            .iter()
+            .filter_map(|refused| frames.get(refused.frame).map(|frame| (frame, refused.reason.as_str())));
         if let Err(error) = self.deps.aside.put(&self.name, found) {
             tracing::error!(forwarder = self.name, %error, "Refused results cannot be set aside; they are dropped.");
         }
@@ -354,9 +337,4 @@ impl Worker {
         status.circuit_open = self.circuit.is_open();
         status.error = failed.map(ToString::to_string);
     }
-}
-
-/// What a forwarder can take and is configured to.
-fn wants(forwarder: &dyn Forwarder, select: Option<&Select>, kind: FrameKind) -> bool {
-    forwarder.wants(kind) && select.is_none_or(|select| select.wants(kind))
 }

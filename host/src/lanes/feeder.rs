@@ -4,8 +4,8 @@
 //! came into it: a crash at any moment loses nothing and repeats nothing.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use picket_journal::{FileSystem, JournalError, Position, Reader, Tail};
 use super::floors::Floors;
 use super::lane::Writer;
 use super::set::Signal;
-use super::{Config, Lanes, Metrics, OpenError};
+use super::{Config, Lanes, Metrics, OpenError, Place};
 use crate::model::{Lane, now_nanos};
 use crate::pipeline::commit::{self, Committer};
 use crate::state::State;
@@ -27,8 +27,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 const SYNC_BYTES: usize = 4 << 20;
 /// How often room is given back.
 const RELEASE_EVERY: Duration = Duration::from_secs(1);
-/// How long the thread sleeps when nothing comes.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long the thread sleeps when nothing comes: room is given back so late at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -43,9 +43,21 @@ pub struct Feeder {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
-    /// Up to where the lanes are durable.
-    segment: AtomicU64,
-    offset: AtomicU64,
+    /// Up to where the lanes are durable. Held for a copy.
+    durable: Mutex<Position>,
+}
+
+/// What the lanes stand between.
+pub struct Deps {
+    /// Gives the journal of commits to read, and keeps it until the lanes have it.
+    pub committer: Committer,
+    /// Where readers keep their places.
+    pub state: State,
+    /// The places that readers have kept, as far as they are known: what comes now lies behind all of them,
+    /// also when a lane's end was damaged or its folder is gone.
+    pub kept: Vec<[Place; 2]>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Opens the lanes below a folder and starts to fill them.
@@ -53,13 +65,16 @@ pub fn start(
     fs: &Arc<dyn FileSystem>,
     folder: &Path,
     config: &Config,
-    committer: Committer,
-    state: State,
-    metrics: Metrics,
+    deps: Deps,
 ) -> Result<(Lanes, Feeder), OpenError> {
+    let Deps { committer, state, kept, metrics } = deps;
     let open = |lane: Lane| {
         let opened = Writer::open(lane, fs.clone(), folder, config.of(lane));
-        let (writer, repair) = opened.map_err(|source| OpenError::Journal { lane, source })?;
+        let failed = |source| OpenError::Journal { lane, source };
+        let (mut writer, repair) = opened.map_err(failed)?;
+        for place in kept.iter().map(|places| places[lane.index()]) {
+            writer.advance_past(place).map_err(failed)?;
+        }
         if !repair.is_clean() {
             tracing::warn!(lane = lane.name(), %repair, "A lane was repaired after a crash.");
         }
@@ -69,7 +84,6 @@ pub fn start(
     let (floors, signal) = (Floors::default(), Arc::new(Signal::default()));
     let lanes = Lanes::new(&writers, floors.clone(), signal.clone());
     let (tail, shared) = (committer.tail(), Arc::new(Shared::default()));
-    committer.set_readers(&[READER.to_owned()]);
     let mut run = Run {
         reader: tail.reader(Position::ZERO),
         tail: tail.clone(),
@@ -85,6 +99,7 @@ pub fn start(
         released_at: Instant::now(),
     };
     run.find_place();
+    run.committer.set_readers(&[READER.to_owned()]);
     let thread = std::thread::Builder::new().name("lanes".into()).spawn(move || run.run())?;
     let feeder = Feeder { shared, tail, lanes: lanes.clone(), thread: Some(thread) };
     Ok((lanes, feeder))
@@ -130,9 +145,7 @@ impl Drop for Feeder {
 
 impl Shared {
     fn durable(&self) -> Position {
-        // The segment is read first and written last: a mixture of two is never ahead of the truth.
-        let segment = self.segment.load(Ordering::Acquire);
-        Position { segment, offset: self.offset.load(Ordering::Acquire) }
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,8 +177,9 @@ impl Run {
                     "The journal ends before the lane does: its end was damaged or its folder replaced.");
                 writer.go_back_to(end);
             }
-            let from = writer.written();
-            if from.segment + 1 < first.segment && from != end && from != Position::ZERO {
+            // A lane that nothing came into stands far behind what it was looked through for.
+            let from = writer.written().max(self.committer.floor(READER).unwrap_or(Position::ZERO));
+            if from.segment + 1 < first.segment && from != end {
                 tracing::error!(lane = writer.lane().name(), lane_end = %from, journal = %first,
                     "The journal begins behind the lane's end: results between the two are lost.");
                 self.metrics.gap(writer.lane());
@@ -227,7 +241,7 @@ impl Run {
                 Err(error) => {
                     tracing::error!(position = %entry.position, %error,
                         "A commit in the journal cannot be read and is passed over.");
-                    Lane::ALL.map(|lane| self.metrics.gap(lane));
+                    Lane::ALL.iter().for_each(|lane| self.metrics.gap(*lane));
                     continue;
                 }
             };
@@ -269,9 +283,7 @@ impl Run {
     /// Says how far the lanes are durable.
     fn show(&self) {
         let durable = self.writers.iter().map(Writer::durable).min().unwrap_or(Position::ZERO);
-        self.shared.offset.store(0, Ordering::Release);
-        self.shared.segment.store(durable.segment, Ordering::Release);
-        self.shared.offset.store(durable.offset, Ordering::Release);
+        *self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner) = durable;
         self.committer.set_floor(READER, durable);
         for writer in &self.writers {
             self.metrics.size(writer.lane(), writer.bytes());
@@ -300,8 +312,11 @@ impl Run {
                 Ok(0) => {}
                 Ok(bytes) => {
                     self.metrics.expelled(lane, bytes);
-                    tracing::error!(lane = lane.name(), bytes,
-                        "A lane has reached its bound of size or age; a forwarder that lags has lost results.");
+                    tracing::error!(
+                        lane = lane.name(),
+                        bytes,
+                        "A lane has reached its bound of size or age; a forwarder that lags has lost results."
+                    );
                 }
                 Err(error) => drop(tell(&self.metrics, lane, error)),
             }

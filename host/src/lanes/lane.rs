@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use picket_journal::{FileSystem, Journal, JournalError, Position, Repair, Tail};
 
-use super::record::{self, Head};
+use super::Place;
 use super::config::Bounds;
+use super::record::{self, Head};
 use crate::model::Lane;
 
 /// How far a lane has come.
@@ -44,8 +45,7 @@ impl Writer {
         folder: &Path,
         bounds: Bounds,
     ) -> Result<(Self, Repair), JournalError> {
-        let config =
-            picket_journal::Config { segment_bytes: bounds.segment_bytes(), ..Default::default() };
+        let config = picket_journal::Config { segment_bytes: bounds.segment_bytes(), ..Default::default() };
         let (journal, repair) = Journal::open(fs, &folder.join(lane.name()), config)?;
         let tail = journal.tail();
         let mark = last_mark(&tail)?;
@@ -91,8 +91,9 @@ impl Writer {
     }
 
     /// A position or a number that somebody has kept is never given to another frame.
-    pub(super) fn advance_past(&mut self, position: Position, next: u64) -> Result<(), JournalError> {
-        self.journal.advance_past(position)?;
+    pub(super) fn advance_past(&mut self, place: Place) -> Result<(), JournalError> {
+        self.journal.advance_past(place.position())?;
+        let next = place.next().unwrap_or(0);
         self.written.next = self.written.next.max(next);
         self.durable.next = self.durable.next.max(next);
         self.end.store(self.durable.next, Ordering::Release);

@@ -20,7 +20,9 @@ impl Metrics {
         let counter = |name: &str, help: &str| {
             let counter = IntCounterVec::new(Opts::new(name, help), &["lane"])?;
             registry.register(Box::new(counter.clone()))?;
-            Lane::ALL.map(|lane| counter.with_label_values(&[lane.name()]));
+            for lane in Lane::ALL {
+                counter.with_label_values(&[lane.name()]);
+            }
             Ok::<_, prometheus::Error>(counter)
         };
         let bytes = Opts::new("picket_lane_bytes", "Size of a lane of the journal on disk.");

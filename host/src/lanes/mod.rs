@@ -22,7 +22,7 @@ mod record;
 mod set;
 
 pub use config::Config;
-pub use feeder::{Feeder, start};
+pub use feeder::{Deps, Feeder, start};
 pub use metrics::Metrics;
 pub use reader::{Batch, LaneReader, Lost, Place, Queued};
 pub use set::{Lanes, OpenError, Status};

@@ -29,9 +29,11 @@ pub(super) struct Head {
 
 /// A record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
+pub(super) enum RecordError {
     /// A newer version wrote it.
-    #[error("it was written by a newer version (format {0}; this version knows up to {VERSION}): start the newer version")]
+    #[error(
+        "it was written by a newer version (format {0}; this version knows up to {VERSION}): start the newer version"
+    )]
     NewerVersion(u8),
     /// It is no record of a lane, though its checksum fits.
     #[error("it is no record of a lane")]

@@ -51,6 +51,10 @@ impl Floors {
         self.shared().by_name.insert(name.to_owned(), position);
     }
 
+    pub(super) fn of(&self, name: &str) -> Option<Position> {
+        self.shared().by_name.get(name).copied()
+    }
+
     pub(super) fn set_readers(&self, names: &[String]) {
         let mut shared = self.shared();
         shared.by_name.retain(|name, _| names.contains(name));

@@ -54,7 +54,8 @@ pub struct Packed<'a> {
 pub(super) fn encode(commit: &Commit) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let mut payload = vec![VERSION];
     for lane in Lane::ALL {
-        let frames: Vec<&Frame> = commit.frames.iter().filter(|frame| Lane::of(frame.kind()) == lane).collect();
+        let frames: Vec<&Frame> =
+            commit.frames.iter().filter(|frame| Lane::of(frame.kind()) == lane).collect();
         let head = payload.len();
         payload.extend([0; 8]);
         rmp_serde::encode::write_named(&mut payload, &frames)?;
