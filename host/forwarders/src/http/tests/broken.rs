@@ -1,0 +1,1 @@
+//! Receivers that are away, slow, or break off.

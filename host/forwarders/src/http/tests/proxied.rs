@@ -1,0 +1,1 @@
+//! Receivers behind a proxy.
