@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod advice;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use advice::causes;
 pub use advice::explained;

@@ -7,10 +7,12 @@ mod proxied;
 mod secured;
 mod server;
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -43,6 +45,20 @@ impl Rig {
         let link = Link::new(runtime.handle().clone(), "node", stopped)
             .timing(move |after| told.lock().unwrap().push(after));
         Self { client: Client::new(config, &link).unwrap(), stop, answered, runtime }
+    }
+
+    /// Returns once the runtime has handled all that the network had brought before, and what follows from it: a
+    /// connection whose answer was read is free again, one that was closed is gone. Its one worker takes what is
+    /// ready in rounds, and what it takes in the second round from here on comes after all that was ready in the first.
+    fn settle(&self) {
+        let port = server::listen(|mut stream, _| stream.write_all(b"x"));
+        for _ in 0..2 {
+            let round = async move {
+                let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                stream.read_u8().await.unwrap()
+            };
+            self.runtime.block_on(self.runtime.spawn(round)).unwrap();
+        }
     }
 
     fn post(&self, url: &str, body: &str) -> Result<Answer, NoAnswer> {

@@ -1,10 +1,10 @@
 //! What is sent, what is read, and how connections are kept.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::thread;
 
-use super::server::{Seen, Server, Then, ok, status};
+use super::server::{Seen, Server, listen, ok, request as request_of, status};
 use super::*;
 
 #[test]
@@ -48,6 +48,7 @@ fn one_connection_serves_requests_one_after_another() {
     let rig = Rig::new("");
     for _ in 0..5 {
         rig.post(&server.url(), "x").unwrap();
+        rig.settle();
     }
     let answer = rig.client.get(&server.url().parse().unwrap()).unwrap();
     assert_eq!(answer.body, b"GET / HTTP/1.1");
@@ -56,10 +57,12 @@ fn one_connection_serves_requests_one_after_another() {
 
 #[test]
 fn requests_go_side_by_side_and_answers_come_in_their_order() {
-    // Nobody is answered before sixteen have asked.
-    let all = Arc::new(std::sync::Barrier::new(16));
+    // Nobody is answered before sixteen have asked, and no more than these have.
+    let (all, present) = (std::sync::Barrier::new(16), AtomicUsize::new(0));
     let server = Server::answering(move |seen| {
+        assert!(present.fetch_add(1, Ordering::SeqCst) < 16);
         all.wait();
+        present.fetch_sub(1, Ordering::SeqCst);
         ok(&String::from_utf8_lossy(&seen.body))
     });
     let rig = Rig::new("");
@@ -67,34 +70,31 @@ fn requests_go_side_by_side_and_answers_come_in_their_order() {
     let answers = rig.client.post_all(requests);
     let bodies: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().body).collect();
     assert_eq!(bodies, (0..48).map(|number| number.to_string().into_bytes()).collect::<Vec<_>>());
-    assert!(server.seen().iter().all(|seen| seen.connection < 16));
+    assert_eq!(server.seen().len(), 48);
     assert_eq!(rig.answered.lock().unwrap().len(), 48);
 }
 
 #[test]
 fn a_connection_that_the_server_has_closed_is_replaced() {
     let (closed, wait) = sync_channel(1);
-    let server = Server::new(None, move |seen, to| {
-        to.write_all(ok("").as_bytes())?;
-        if seen.connection == 0 {
-            // Told when this thread drops the connection: the next request waits for it.
-            let closed = closed.clone();
-            thread::spawn(move || closed.send(()));
-            return Ok(Then::Close);
-        }
-        Ok(Then::Keep)
+    let (log, seen) = sync_channel(2);
+    let port = listen(move |mut stream, connection| {
+        let seen = request_of(&mut stream, connection)?.unwrap();
+        log.send((connection, seen.body)).unwrap();
+        stream.write_all(ok("").as_bytes())?;
+        drop(stream);
+        closed.send(()).unwrap();
+        Ok(())
     });
+    let url = format!("http://127.0.0.1:{port}/");
     let rig = Rig::new("");
-    rig.post(&server.url(), "first").unwrap();
-    wait.recv().unwrap();
-    // The server's thread ends at once after that; that the client has heard of it is seen by its own end.
-    settle(&rig, &server);
-    rig.post(&server.url(), "second").unwrap();
-    let bodies: Vec<_> = server.seen().into_iter().map(|seen| (seen.connection, seen.body)).collect();
-    assert_eq!(bodies, [(0, b"first".to_vec()), (1, b"second".to_vec())]);
+    for (connection, body) in ["first", "second"].into_iter().enumerate() {
+        rig.post(&url, body).unwrap();
+        wait.recv().unwrap();
+        rig.settle();
+        assert_eq!(seen.try_recv(), Ok((connection, body.into())));
+    }
 }
-
-fn settle(_: &Rig, _: &Server) {}
 
 #[test]
 fn redirects_are_answers() {
