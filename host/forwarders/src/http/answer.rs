@@ -28,6 +28,16 @@ pub const MAX_ANSWER: usize = 64 << 10;
 /// its configuration does not silence a forwarder for days.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// What is shown of an answer: the reason stands at its beginning.
+const MAX_SAID: usize = 300;
+
+/// What servers answer, with 400, to a request without TLS where they expect it: Go's `net/http`, nginx, Apache.
+const WANTS_TLS: [&str; 3] = [
+    "client sent an http request to an https server",
+    "plain http request was sent to https port",
+    "speaking plain http to an ssl-enabled server port",
+];
+
 /// What an answer's status means for what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
@@ -108,26 +118,39 @@ impl Answer {
     ///
     /// 2xx is accepted. 408, 425, 429 and 5xx pass by themselves. 401, 403, 404, 405, 407 and 3xx blame the
     /// configuration (a password, a path, a proxy), or whoever is renewing it at this moment: setting the batch
-    /// aside for it would empty the queue. All other 4xx blame what was sent.
+    /// aside for it would empty the queue. So does the 400 of a server that wants TLS. All other 4xx blame what was
+    /// sent.
     pub fn judge(&self) -> Judgement {
         match self.status {
             200..300 => Judgement::Accepted,
             408 | 425 | 429 | 500..600 => Judgement::Later { after: self.retry_after },
             401 | 403..=405 | 407 => Judgement::Unusable,
+            400 if self.wants_tls() => Judgement::Unusable,
             400..500 => Judgement::Refused,
             _ => Judgement::Unusable,
         }
     }
 
-    /// Status and what the receiver said, in one line of at most 300 characters, with control characters
+    fn wants_tls(&self) -> bool {
+        let said = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
+        WANTS_TLS.iter().any(|text| said.contains(text))
+    }
+
+    /// Status and what the receiver said, in one line of at most 300 characters of it, those that cannot be printed
     /// escaped: for messages.
     pub fn said(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        let line: String = line.chars().flat_map(char::escape_debug).take(300).collect();
-        match line.is_empty() {
+        let mut shown = String::new();
+        for letter in line.chars().take(MAX_SAID) {
+            match letter {
+                '"' | '\'' | '\\' => shown.push(letter),
+                _ => shown.extend(letter.escape_debug()),
+            }
+        }
+        match shown.is_empty() {
             true => format!("HTTP {}", self.status),
-            false => format!("HTTP {}: {line}", self.status),
+            false => format!("HTTP {}: {shown}", self.status),
         }
     }
 }
@@ -216,6 +239,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_server_that_wants_tls_does_not_refuse_what_was_sent() {
+        for body in [
+            "Client sent an HTTP request to an HTTPS server.\n",
+            "<center>The plain HTTP request was sent to HTTPS port</center>",
+            "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        ] {
+            let body = body.as_bytes().to_vec();
+            let answer = Answer { status: 400, retry_after: None, content_type: String::new(), body };
+            assert_eq!(answer.judge(), Judgement::Unusable);
+        }
+    }
+
+    #[test]
+    fn what_was_said_is_readable() {
+        let said = |body: &str| {
+            let body = body.as_bytes().to_vec();
+            Answer { status: 400, retry_after: None, content_type: String::new(), body }.said()
+        };
+        assert_eq!(said(""), "HTTP 400");
+        assert_eq!(said("\n  {\"a\": 'b\\'}\u{1b}[1m é\r\nmore"), "HTTP 400: {\"a\": 'b\\'}\\u{1b}[1m é");
+    }
+
     proptest! {
         #[test]
         fn what_is_asked_for_is_bounded(text in "[ -~]{0,40}") {
@@ -228,7 +274,7 @@ mod tests {
             let answer = Answer { status: 400, retry_after: None, content_type: String::new(), body };
             let said = answer.said();
             prop_assert!(!said.chars().any(char::is_control));
-            prop_assert!(said.chars().count() <= 310);
+            prop_assert!(said.len() < 4000);
         }
     }
 }

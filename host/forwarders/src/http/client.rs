@@ -141,7 +141,7 @@ impl Client {
         method: Method,
         request: Request,
     ) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + 'static {
-        let (link, ready) = (self.link.clone(), self.ready());
+        let (link, ready) = (self.link.clone(), self.ready(request.url.is_https()));
         async move {
             let ready = ready.map_err(|cause| NoAnswer::NotSent { cause: cause.to_string() })?;
             let to = place(request.url.uri());
@@ -158,12 +158,16 @@ impl Client {
     }
 
     /// What was read; read again when it had to be forgotten.
-    fn ready(&self) -> Result<Arc<Ready>, ClientError> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*ready {
-            Some(ready) => Ok(ready.clone()),
-            None => Ok(ready.insert(Arc::new(Ready::new(&self.config)?)).clone()),
+    fn ready(&self, is_https: bool) -> Result<Arc<Ready>, ClientError> {
+        let mut kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = match &*kept {
+            Some(ready) => ready.clone(),
+            None => kept.insert(Arc::new(Ready::new(&self.config)?)).clone(),
+        };
+        if is_https {
+            ready.connector.prepare_tls()?;
         }
+        Ok(ready)
     }
 
     /// Forgets what was read when it may be out of date.

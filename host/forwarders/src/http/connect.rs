@@ -83,6 +83,11 @@ impl Connector {
         self.0.proxies.of(to)
     }
 
+    /// Reads what TLS needs, unless that was done: it takes a while, and would hold up others on the runtime.
+    pub(super) fn prepare_tls(&self) -> Result<(), TlsError> {
+        self.0.tls.get().map(drop)
+    }
+
     async fn connect(self, to: Uri) -> Result<TokioIo<Stream>, NoAnswer> {
         let within = self.0.within;
         let proxy = self.proxy(&to);
@@ -145,8 +150,11 @@ impl Connector {
             Ok(stream) => Ok(stream.into_inner()),
             Err(error) => {
                 let known = causes(&error).find_map(|cause| cause.downcast_ref::<NoAnswer>()).cloned();
-                let proxy = place(proxy.uri());
-                Err(known.unwrap_or_else(|| NoAnswer::Proxy { proxy, cause: words(&error) }))
+                let mut cause = words(&error);
+                if cause.contains("authorization required") {
+                    cause.push_str("; give its name and password in the URL of the variable HTTPS_PROXY");
+                }
+                Err(known.unwrap_or_else(|| NoAnswer::Proxy { proxy: place(proxy.uri()), cause }))
             }
         }
     }

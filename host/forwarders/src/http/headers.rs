@@ -14,6 +14,7 @@ use crate::secret::SHOWN;
 /// Names and values of headers. `Debug` and `Serialize` leave the values of those out whose name looks like a secret.
 #[derive(Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Headers(pub BTreeMap<String, String>);
 
 /// What makes a name look like one of a secret.
