@@ -86,7 +86,8 @@ pub enum TlsError {
     },
     /// The text is no name that a certificate could be for.
     #[error(
-        "`{name}` is neither a host name nor an address; set `tls.server_name` to what the receiver's certificate is for"
+        "`{name}` is neither a host name nor an address; set `tls.server_name` to what the receiver's certificate is \
+         for"
     )]
     Name {
         /// The text.

@@ -135,7 +135,7 @@ impl Connector {
         }
     }
 
-    /// A connection to a receiver that a proxy keeps out of.
+    /// A connection to a receiver through a proxy that hands its bytes on unread.
     async fn tunnel(&self, proxy: &Intercept, to: &Uri) -> Result<Stream, NoAnswer> {
         let connector = self.clone();
         let hop = tower::service_fn(move |proxy| {
