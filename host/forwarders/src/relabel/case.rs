@@ -3,12 +3,12 @@
 //! 13). Rust's own follow the full one, in which `ß` becomes two characters.
 
 /// In small letters.
-pub fn lower(text: &str) -> String {
+pub(super) fn lower(text: &str) -> String {
     text.chars().map(|letter| only(letter.to_lowercase()).unwrap_or_else(|| simple_lower(letter))).collect()
 }
 
 /// In capital letters.
-pub fn upper(text: &str) -> String {
+pub(super) fn upper(text: &str) -> String {
     text.chars().map(|letter| only(letter.to_uppercase()).unwrap_or_else(|| simple_upper(letter))).collect()
 }
 

@@ -14,7 +14,7 @@ pub const MAX_REGEX_BYTES: usize = 4 << 10;
 const MAX_COMPILED_BYTES: usize = 2 << 20;
 
 /// The expression, anchored at both ends; `.` matches a line end too, as in Prometheus 3.
-pub fn compile(go: &str) -> Result<Regex, String> {
+pub(super) fn compile(go: &str) -> Result<Regex, String> {
     if go.len() > MAX_REGEX_BYTES {
         return Err(format!("it is longer than {MAX_REGEX_BYTES} bytes"));
     }
@@ -168,7 +168,7 @@ impl<'a> Translation<'a> {
 
     fn hexadecimal(&mut self) -> Result<char, String> {
         let digits = match self.skip("{") {
-            true => self.rest.split_once('}').map(|(digits, rest)| (digits, rest)),
+            true => self.rest.split_once('}'),
             false => self.rest.split_at_checked(2),
         };
         let (digits, rest) = digits.ok_or("a `\\x` has no number")?;

@@ -6,7 +6,7 @@ use regex::Captures;
 
 /// A text with references to groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub(super) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -17,7 +17,7 @@ enum Part {
 
 impl Template {
     /// Every text is one: a `$` that begins no reference stands for itself.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -41,7 +41,7 @@ impl Template {
     }
 
     /// With what was matched; cut after `most` bytes, at the end of a character.
-    pub fn expand(&self, captures: &Captures<'_>, most: usize) -> String {
+    pub(super) fn expand(&self, captures: &Captures<'_>, most: usize) -> String {
         let mut out = String::new();
         for part in &self.0 {
             let text = match part {
@@ -80,6 +80,6 @@ fn reference(rest: &str) -> Option<(&str, &str)> {
 }
 
 /// At most so many bytes of a text, in whole characters.
-pub fn cut(text: &str, most: usize) -> &str {
+pub(super) fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

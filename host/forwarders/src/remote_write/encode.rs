@@ -90,7 +90,8 @@ fn point(sample: &Sample, now_ms: i64) -> Result<(Vec<Label>, i64, f64), String>
     let value = match sample.value.to_bits() {
         STALE => sample.value,
         _ if sample.value.is_nan() => f64::from_bits(NAN),
-        _ => sample.value,
+        // Minus zero goes as zero: protobuf leaves both out.
+        _ => sample.value + 0.0,
     };
     Ok((labels(sample)?, time, value))
 }

@@ -50,7 +50,7 @@ pub(super) fn answer(answer: Result<Answer, NoAnswer>, place: &str) -> Meaning {
 
 fn sounds_final(answer: &Answer) -> bool {
     let words = answer.said().to_lowercase();
-    ["too old sample", "out of bounds", "invalid sample"].iter().any(|said| words.contains(said))
+    is_about_age(&words) || words.contains("invalid sample")
 }
 
 /// Whether a refusal is what a receiver says to a sample that it has already, or has a newer one after.
@@ -59,6 +59,13 @@ pub(super) fn is_about_order(reason: &str) -> bool {
     ["out of order", "out-of-order", "duplicate sample", "duplicate timestamp", "repeated timestamp"]
         .iter()
         .any(|said| words.contains(said))
+}
+
+/// Whether a refusal is about a sample's age. A receiver that says so has one bound for all series, and it only
+/// moves forwards: what is older will be refused as well.
+pub(super) fn is_about_age(reason: &str) -> bool {
+    let words = reason.to_lowercase();
+    ["out of bounds", "too old"].iter().any(|said| words.contains(said))
 }
 
 /// Of two failures the one that says more: what a person must put right, then the longer wait.

@@ -23,12 +23,21 @@ pub(super) struct Progress {
     rounds: VecDeque<Round>,
     refused: Vec<Refused>,
     halvings: u32,
+    /// A sample of this time was refused alone for its age, in these words.
+    too_old: Option<(i64, String)>,
 }
 
 impl Progress {
     pub(super) fn new(batch: &Batch, table: Table, shards: usize, samples: usize) -> Self {
         let rounds = shard::rounds(&table, shards, samples);
-        Self { id: batch.id, series: table.series, rounds, refused: table.refused, halvings: 0 }
+        Self {
+            id: batch.id,
+            series: table.series,
+            rounds,
+            refused: table.refused,
+            halvings: 0,
+            too_old: None,
+        }
     }
 
     pub(super) fn is_of(&self, batch: &Batch) -> bool {
@@ -37,6 +46,7 @@ impl Progress {
 
     /// The shards that have something to send in this round, which goes on until none has.
     pub(super) fn waiting(&mut self) -> Vec<usize> {
+        self.leave_out_too_old();
         while let Some(round) = self.rounds.front() {
             let waiting: Vec<usize> = (0..round.len()).filter(|shard| !round[*shard].is_empty()).collect();
             if !waiting.is_empty() {
@@ -83,6 +93,11 @@ impl Progress {
         if may_be_there && judge::is_about_order(reason) {
             return false;
         }
+        if let [point] = request.points[..]
+            && judge::is_about_age(reason)
+        {
+            self.too_old = Some((point.time, reason.to_owned()));
+        }
         let others = request.points.len() - 1;
         let reason = match others {
             0 => reason.to_owned(),
@@ -100,6 +115,19 @@ impl Progress {
     pub(super) fn into_refused(mut self) -> Vec<Refused> {
         self.refused.sort_by_key(|refused| refused.frame);
         self.refused
+    }
+
+    /// What is no younger than a sample that was too old needs no request of its own: after a long outage that is
+    /// most of a batch, and hundreds of series have samples of the same few times.
+    fn leave_out_too_old(&mut self) {
+        let Some((until, reason)) = self.too_old.take() else { return };
+        for line in self.rounds.iter_mut().flatten() {
+            for request in line.iter_mut() {
+                let old = request.points.extract_if(.., |point| point.time <= until);
+                self.refused.extend(old.map(|point| Refused { frame: point.frame, reason: reason.clone() }));
+            }
+            line.retain(|request| !request.points.is_empty());
+        }
     }
 
     fn take(&mut self, shard: usize) -> Request {
