@@ -12,7 +12,8 @@ use crate::{Batch, Refused};
 
 /// How many requests may be spent on a batch to find what is refused alone. Enough for 100 bad samples anywhere in
 /// it, or for each sample of two full requests; without a bound a receiver that refuses everything would get
-/// two requests for each sample. Beyond it requests are refused as a whole.
+/// two requests for each sample. Beyond it requests are refused as a whole, or accepted as a whole where they are
+/// refused for their order and may be there already.
 pub(super) const MAX_HALVINGS: u32 = 1000;
 
 /// A batch on its way.
@@ -96,7 +97,8 @@ impl Progress {
         if let [point] = request.points[..]
             && judge::is_about_age(reason)
         {
-            self.too_old = Some((point.time, reason.to_owned()));
+            let newest = self.too_old.as_ref().map_or(i64::MIN, |(time, _)| *time);
+            self.too_old = Some((point.time.max(newest), reason.to_owned()));
         }
         let others = request.points.len() - 1;
         let reason = match others {
@@ -117,8 +119,8 @@ impl Progress {
         self.refused
     }
 
-    /// What is no younger than a sample that was too old needs no request of its own: after a long outage that is
-    /// most of a batch, and hundreds of series have samples of the same few times.
+    /// What is as old as a sample that was too old, or older, needs no request of its own: after a long outage that
+    /// is most of a batch, and hundreds of series have samples of the same few times.
     fn leave_out_too_old(&mut self) {
         let Some((until, reason)) = self.too_old.take() else { return };
         for line in self.rounds.iter_mut().flatten() {
