@@ -11,6 +11,7 @@ pub mod file;
 pub mod fluent;
 pub mod http;
 pub mod otlp;
+pub mod relabel;
 pub mod remote_write;
 pub mod secret;
 pub mod select;
@@ -21,7 +22,6 @@ mod backoff;
 mod batch;
 mod forwarder;
 mod link;
-mod relabel;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};
