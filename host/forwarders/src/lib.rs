@@ -22,6 +22,8 @@ mod batch;
 mod forwarder;
 mod link;
 mod relabel;
+#[cfg(test)]
+mod testing;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};

@@ -114,7 +114,8 @@ impl FromStr for Url {
         // The text may hold a secret where none belongs: of such a one nothing is shown.
         let shown = if text.contains('@') { "…@…" } else { text };
         let error = |what: &str| UrlError { text: shown.chars().take(100).collect(), what: what.to_owned() };
-        let uri: Uri = text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;
+        let uri: Uri =
+            text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;
         match uri.scheme_str() {
             Some("http" | "https") => {}
             Some(_) => return Err(error("its scheme is neither http nor https")),
