@@ -135,7 +135,7 @@ fn signatures_are_those_of_the_specifications() {
         Signer::new(&Secret::from_file(&file).unwrap())
     };
     let body = br#"{"test": 2432232314}"#;
-    let expected = "v1,g0hM9SsE+OTPJTt/tmKKtSyZlE3uFJELVlNIOLJ1OE0=";
+    let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let signed = |signer: &Signer| signer.standard("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
     assert_eq!(signed(&signer(key).unwrap()), expected);
