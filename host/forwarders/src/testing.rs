@@ -1,6 +1,7 @@
 //! A receiver for tests: a real HTTP server on loopback that answers as it is told and remembers what it got.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
@@ -77,22 +78,22 @@ impl Server {
         let address = listener.local_addr().expect("a bound socket has an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (answer, noted) = (Arc::new(answer), Arc::clone(&seen));
+        let numbers = Arc::new(AtomicUsize::new(0));
         RUNTIME.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, noted) = (Arc::clone(&answer), Arc::clone(&noted));
+                let (answer, noted, numbers) =
+                    (Arc::clone(&answer), Arc::clone(&noted), Arc::clone(&numbers));
                 let serve = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                    let (answer, noted) = (Arc::clone(&answer), Arc::clone(&noted));
+                    let (answer, noted, numbers) =
+                        (Arc::clone(&answer), Arc::clone(&noted), Arc::clone(&numbers));
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                         let path = head.uri.path().to_owned();
                         let seen = Seen { method: head.method, path, headers: head.headers, body };
-                        let number = {
-                            let mut noted = noted.lock().expect("no test panics in here");
-                            noted.push(seen.clone());
-                            noted.len() - 1
-                        };
-                        let reply = answer(&seen, number).ok_or("broken off on purpose")?;
+                        noted.lock().expect("no test panics in here").push(seen.clone());
+                        let reply = answer(&seen, numbers.fetch_add(1, Ordering::Relaxed))
+                            .ok_or("broken off on purpose")?;
                         let mut response = Response::builder().status(reply.status);
                         for (name, value) in reply.headers {
                             response = response.header(name, value);

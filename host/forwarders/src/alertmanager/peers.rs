@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::encode::{self, Alert};
 use crate::SendError;
 use crate::http::{Answer, Client, NoAnswer, Request, Url};
@@ -103,7 +105,7 @@ impl Peers {
     fn look_at(&self, peer: &Peer) -> Result<String, SendError> {
         self.accepts_nothing(peer)?;
         let version = self.client.get(&peer.status).ok().and_then(|answer| {
-            let status: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+            let status: Value = serde_json::from_slice(&answer.body).ok()?;
             let version = status["versionInfo"]["version"].as_str()?;
             Some(version.chars().take(40).flat_map(char::escape_debug).collect::<String>())
         });
@@ -211,7 +213,7 @@ fn verdict(peer: &Peer, answer: Result<Answer, NoAnswer>) -> Verdict {
         Err(none) => return Verdict::Failed(none.into()),
     };
     let place = place(&peer.alerts);
-    let said = answer.said();
+    let said = said(&answer);
     let unusable = |what: &str| Verdict::Failed(SendError::unusable(format!("{place} {what} ({said})")));
     match answer.status {
         200..300 => Verdict::Accepted,
@@ -223,6 +225,18 @@ fn verdict(peer: &Peer, answer: Result<Answer, NoAnswer>) -> Verdict {
             after: answer.retry_after,
         }),
         400..500 => Verdict::Refused(said),
+    }
+}
+
+/// What the Alertmanager said: a text in JSON for an alert, an object with a `message` for a request.
+fn said(answer: &Answer) -> String {
+    let said = serde_json::from_slice(&answer.body).ok().and_then(|said: Value| match said {
+        Value::String(text) => Some(text),
+        other => Some(other.get("message")?.as_str()?.to_owned()),
+    });
+    match said {
+        Some(text) => Answer { body: text.into_bytes(), ..answer.clone() }.said(),
+        None => answer.said(),
     }
 }
 

@@ -149,8 +149,9 @@ impl Forwarder for AlertmanagerForwarder {
             true => Vec::new(),
             false => self.peers.deliver(&alerts, What::Changes)?,
         };
-        let refused: Vec<Refused> =
+        let mut refused: Vec<Refused> =
             bad.into_iter().map(|(at, reason)| Refused { frame: frames[at], reason }).collect();
+        refused.sort_unstable_by_key(|refused| refused.frame);
         self.keep(changes, &refused);
         Ok(Sent { note: Some(self.kept.note()), refused })
     }

@@ -193,7 +193,7 @@ fn bad_alerts_are_found_and_set_aside() {
     let sent = forwarder.send(&batch(events)).unwrap();
     let places: Vec<usize> = sent.refused.iter().map(|refused| refused.frame).collect();
     assert_eq!(places, [3, 10, 17]);
-    assert_eq!(sent.refused[0], Refused { frame: 3, reason: r#"HTTP 400: "invalid label set""#.into() });
+    assert_eq!(sent.refused[0], Refused { frame: 3, reason: "HTTP 400: invalid label set".into() });
     // They are not repeated either.
     server.take();
     forwarder.prepare().unwrap();

@@ -402,7 +402,7 @@ fn a_template_makes_the_body() {
     });
     assert_eq!(seen[0].json(), expected);
     assert_eq!((&seen[1].json()["sev"], &seen[1].json()["user"]), (&json!("critical"), &json!(null)));
-    let text = template("{{ tag }} <{{ message }}>{{ none }}", "text/plain").unwrap();
+    let text = template("{{ tag }} <{{ message }}>{{ nothing }}", "text/plain").unwrap();
     assert_eq!(&text.render(&found(1), "n").unwrap()[..], b"HIGH <Number 1.>");
 }
 
@@ -411,7 +411,7 @@ fn a_wrong_template_is_told_at_the_start_with_its_place() {
     for (source, line, column) in [
         ("{{ title }", 1, 10),
         ("{\n  \"a\": {{ title | nosuch }}\n}", 2, 20),
-        ("{% for a in b %}\n\n", 3, 1),
+        ("\n{% for a in b %}", 2, 16),
         ("{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}", 1, 1),
     ] {
         match template(source, "application/json").err() {
