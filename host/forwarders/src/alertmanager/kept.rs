@@ -173,15 +173,11 @@ impl Kept {
         self.keep_only(|life| life.resolved.is_none_or(|end| end.repeat_until > now));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.alerts.is_empty()
-    }
-
-    /// All of them as they are said now: one for each set of labels, of which firing ones go first.
-    pub(super) fn alerts(&self, words: &Words, now: u64) -> Vec<Alert> {
+    /// All of them but some as they are said now: one for each set of labels, of which firing ones go first.
+    pub(super) fn alerts(&self, words: &Words, now: u64, but: &BTreeSet<Digest>) -> Vec<Alert> {
         let mut alerts: BTreeMap<Pairs, Alert> = BTreeMap::new();
-        let (firing, ended): (Vec<&Life>, Vec<&Life>) =
-            self.alerts.values().partition(|life| life.is_firing());
+        let told = self.alerts.iter().filter(|(key, _)| !but.contains(*key)).map(|(_, life)| life);
+        let (firing, ended): (Vec<&Life>, Vec<&Life>) = told.partition(|life| life.is_firing());
         for life in firing.into_iter().chain(ended) {
             let alert = life.alert(words, now);
             alerts.entry(alert.labels.clone()).or_insert(alert);

@@ -18,6 +18,8 @@ struct Peer {
     status: Url,
     /// It did not take what it was sent last.
     is_away: bool,
+    /// It has not got everything since it was away.
+    is_behind: bool,
     /// It wants to be left alone until then.
     not_before: Option<Instant>,
 }
@@ -51,7 +53,8 @@ enum Verdict {
 impl Peers {
     /// With their pages for alerts and for their version.
     pub(super) fn new(client: Client, pages: Vec<(Url, Url)>) -> Self {
-        let peer = |(alerts, status)| Peer { alerts, status, is_away: false, not_before: None };
+        let peer =
+            |(alerts, status)| Peer { alerts, status, is_away: false, is_behind: false, not_before: None };
         Self { client, peers: pages.into_iter().map(peer).collect() }
     }
 
@@ -77,9 +80,14 @@ impl Peers {
             }
         }
         for (at, result) in chosen.into_iter().zip(&results) {
-            self.peers[at].note(result.as_ref().err());
+            self.peers[at].note(result.as_ref().err(), what);
         }
         merged(results)
+    }
+
+    /// Whether a peer came back that does not know everything.
+    pub(super) fn has_one_behind(&self) -> bool {
+        self.peers.iter().any(|peer| peer.is_behind && !peer.is_away)
     }
 
     /// Tries each peer without leaving anything there.
@@ -180,7 +188,7 @@ impl Peers {
 
 impl Peer {
     /// Tells of a peer that goes away or comes back, once each.
-    fn note(&mut self, error: Option<&SendError>) {
+    fn note(&mut self, error: Option<&SendError>, what: What) {
         match error {
             Some(error) if !self.is_away => tracing::warn!(alertmanager = place(&self.alerts), %error,
                 "An Alertmanager took no alerts; it gets the state of all alerts once it is there again."),
@@ -190,6 +198,7 @@ impl Peer {
             _ => {}
         }
         self.is_away = error.is_some();
+        self.is_behind = self.is_away || (self.is_behind && what == What::Changes);
         self.not_before = match error {
             Some(SendError::Later { after: Some(after), .. }) => Instant::now().checked_add(*after),
             _ => None,

@@ -1,7 +1,7 @@
 //! Tells changes when they come, and everything now and then.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use picket_model::{Digest, Frame, FrameKind, now_nanos};
 
@@ -12,13 +12,20 @@ use super::peers::{Peers, What};
 use crate::http::Client;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
 
+/// When everything is told first after a start. What a crash left half-done comes before, so that no end that an
+/// Alertmanager knows is taken back; and of the four times `resend` that alerts last, little is used up.
+const FIRST_AFTER: Duration = Duration::from_secs(10);
+
 /// The `alertmanager` forwarder's hands.
 pub struct AlertmanagerForwarder {
     peers: Peers,
     words: Words,
     pub(super) kept: Kept,
-    /// When everything was told last, in this run.
-    pub(super) told_at: Option<Instant>,
+    /// When everything is told next.
+    pub(super) due: Instant,
+    /// Alerts of which a newer state may have reached a peer than the one that is remembered: their batch was
+    /// tried and is not accepted yet. Told once more, the older state would begin an alert anew that has ended.
+    unsettled: BTreeSet<Digest>,
     /// Some alert was told once and will not be repeated; nobody needs to hear that again.
     overflowed: bool,
 }
@@ -38,7 +45,8 @@ impl AlertmanagerForwarder {
         let peers = Peers::new(Client::new(&config.http, link)?, config.pages()?);
         let generator = config.generator()?;
         let words = Words { node: link.node.to_string(), generator, resend: config.resend_every() };
-        Ok(Self { peers, words, kept: Kept::default(), told_at: None, overflowed: false })
+        let (due, unsettled) = (Instant::now() + FIRST_AFTER, BTreeSet::new());
+        Ok(Self { peers, words, kept: Kept::default(), due, unsettled, overflowed: false })
     }
 
     /// What a batch says about each alert in the end.
@@ -124,16 +132,18 @@ impl Forwarder for AlertmanagerForwarder {
     fn prepare(&mut self) -> Result<Option<Vec<u8>>, SendError> {
         let now = now_nanos();
         self.kept.expire(now);
-        let is_due = self.told_at.is_none_or(|at| at.elapsed() >= self.words.resend);
-        if !is_due || self.kept.is_empty() {
+        if Instant::now() < self.due && !self.peers.has_one_behind() {
             return Ok(None);
         }
-        let alerts = self.kept.alerts(&self.words, now);
+        let alerts = self.kept.alerts(&self.words, now, &self.unsettled);
+        if alerts.is_empty() {
+            return Ok(None);
+        }
         let bad = self.peers.deliver(&alerts, What::Everything)?;
         if let Some((_, reason)) = bad.first() {
             tracing::warn!(alerts = bad.len(), reason, "Alerts that were accepted before are refused now.");
         }
-        self.told_at = Some(Instant::now());
+        self.due = Instant::now() + self.words.resend;
         Ok(None)
     }
 
@@ -145,12 +155,14 @@ impl Forwarder for AlertmanagerForwarder {
         if changes.is_empty() {
             return Ok(Sent::all());
         }
+        self.unsettled = changes.iter().map(|change| change.key).collect();
         let bad = match alerts.is_empty() {
             true => Vec::new(),
             false => self.peers.deliver(&alerts, What::Changes)?,
         };
         let mut refused: Vec<Refused> =
             bad.into_iter().map(|(at, reason)| Refused { frame: frames[at], reason }).collect();
+        self.unsettled.clear();
         refused.sort_unstable_by_key(|refused| refused.frame);
         self.keep(changes, &refused);
         Ok(Sent { note: Some(self.kept.note()), refused })

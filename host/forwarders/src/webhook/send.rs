@@ -243,7 +243,7 @@ fn outcome(target: &Target, answer: Result<Answer, NoAnswer>) -> Outcome {
         Err(none) => return Outcome::Failed(none.into()),
     };
     let place = &target.place;
-    let said = target.cleaned(&answer.said());
+    let said = target.said(&answer);
     let unusable = |what: &str| Outcome::Failed(SendError::unusable(format!("{place} {what} ({said})")));
     match answer.status {
         200..300 => Outcome::Accepted,

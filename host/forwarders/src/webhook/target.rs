@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use picket_model::Severity;
 
 use super::config::{Config, MAX_ROUTES};
-use crate::http::Url;
+use crate::http::{Answer, Url};
 use crate::secret::{Secret, SecretError};
+
+/// Shorter pieces of a URL's path are words and no secrets.
+const SECRET_PIECE: usize = 6;
 
 /// One receiver. It has no `Debug`, since its URL may be a secret.
 pub(super) struct Target {
@@ -109,15 +112,20 @@ impl Target {
         root(&self.url)
     }
 
-    /// A text in which the receiver may have said our own secret back to us.
-    pub(super) fn cleaned(&self, text: &str) -> String {
+    /// What the receiver said, for messages. It may have said our own secret back to us, whole or in part.
+    pub(super) fn said(&self, answer: &Answer) -> String {
+        if !self.is_secret {
+            return answer.said();
+        }
         let uri = self.url.uri();
-        let parts = [uri.path_and_query().map(|whole| whole.as_str()), Some(uri.path()), uri.query()];
-        parts
-            .into_iter()
-            .flatten()
-            .filter(|part| self.is_secret && part.len() > 1)
-            .fold(text.to_owned(), |text, part| text.replace(part, "[secret]"))
+        let whole = uri.path_and_query().map(|whole| whole.as_str()).unwrap_or_default();
+        let pieces = whole.split(['/', '?', '&', '=']).filter(|piece| piece.len() >= SECRET_PIECE);
+        let parts = [whole, uri.path()].into_iter().filter(|part| part.len() > 1).chain(pieces);
+        // Before it is cut, so that no half of a secret is left.
+        let body = parts.fold(String::from_utf8_lossy(&answer.body).into_owned(), |body, part| {
+            body.replace(part, "[secret]")
+        });
+        Answer { body: body.into_bytes(), ..answer.clone() }.said()
     }
 }
 

@@ -342,7 +342,11 @@ fn events_go_to_the_first_route_that_fits() {
 fn a_url_that_is_a_secret_is_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("url");
-    let server = Server::start(|seen, _| Some(Reply::new(404, &format!("path {} was not found", seen.path))));
+    let server = Server::start(|seen, _| {
+        let piece = seen.path.rsplit('/').next().unwrap_or_default();
+        let padding = "x".repeat(270);
+        Some(Reply::new(404, &format!("path {} was not found, nor {piece}; {padding}{piece}", seen.path)))
+    });
     let shown_by = |url: &str| {
         std::fs::write(&file, url).unwrap();
         let config = Config { url_file: Some(file.clone()), ..Config::default() };
