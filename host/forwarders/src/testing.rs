@@ -138,3 +138,18 @@ pub(crate) fn nowhere(path: &str) -> crate::http::Url {
     drop(socket);
     format!("http://{address}{path}").parse().expect("a URL")
 }
+
+/// The forwarders of a kind that `docs/forwarders.md` shows, without the key `kind`.
+pub(crate) fn documented(kind: &str) -> Vec<toml::Table> {
+    let document = include_str!("../../../docs/forwarders.md");
+    let blocks = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let tables =
+        blocks.flat_map(|block| match block.parse::<toml::Table>().expect("TOML").remove("forwarders") {
+            Some(toml::Value::Table(forwarders)) => forwarders,
+            other => panic!("no forwarders in {block}: {other:?}"),
+        });
+    tables
+        .filter_map(|(_, table)| table.as_table().cloned())
+        .filter_map(|mut table| (table.remove("kind")?.as_str() == Some(kind)).then_some(table))
+        .collect()
+}

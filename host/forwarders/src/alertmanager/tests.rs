@@ -14,7 +14,7 @@ use super::encode::{Generator, GeneratorError, Pairs};
 use super::kept::{Kept, Life, NoteError, Words};
 use super::*;
 use crate::http::Url;
-use crate::testing::{Reply, Server, link, nowhere};
+use crate::testing::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
 
 const SECOND: u64 = 1_000_000_000;
@@ -427,4 +427,14 @@ fn other_frames_in_a_batch_are_no_alerts() {
     };
     let batch = Batch { id: Digest::of(b"x"), frames: vec![Frame::Finding(finding)] };
     assert_eq!(forwarder(vec![nowhere("")]).send(&batch), Ok(Sent::all()));
+}
+
+#[test]
+fn what_is_documented_can_be_configured() {
+    let documented = documented("alertmanager");
+    assert_eq!(documented.len(), 1);
+    let config: Config = documented[0].clone().try_into().unwrap();
+    let generator = config.generator().unwrap().unwrap();
+    assert_eq!(generator.url("p", "g", "r", "n"), "https://wiki.example/runbooks/r");
+    assert_eq!(config.pages().unwrap().len(), 2);
 }

@@ -14,7 +14,7 @@ use super::sign::{SignError, Signer};
 use super::template::{Template, TemplateError};
 use super::*;
 use crate::secret::Secret;
-use crate::testing::{Reply, Server, link, nowhere};
+use crate::testing::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
 
 const TIME: u64 = 1_763_654_940_250_000_000;
@@ -506,4 +506,35 @@ fn notices_are_sent_when_they_are_asked_for() {
     };
     forwarder.send(&batch([Frame::Notice(notice)])).unwrap();
     assert_eq!(server.seen()[0].json()["type"], "picket.notice");
+}
+
+#[test]
+fn what_is_documented_can_be_configured() {
+    let documented = documented("webhook");
+    assert_eq!(documented.len(), 4);
+    for table in documented {
+        let config: Config = table.try_into().unwrap();
+        if let Some(template) = config.template {
+            let body = Template::new("", template, "application/json").unwrap();
+            let body: serde_json::Value =
+                serde_json::from_slice(&body.render(&found(1), "n").unwrap()).unwrap();
+            assert_eq!(
+                (&body["summary"], &body["severity"]),
+                (&json!("[HIGH] ssh-brute-force"), &json!("ticket"))
+            );
+        }
+    }
+}
+
+#[test]
+fn the_documented_example_is_what_is_sent() {
+    let document = include_str!("../../../../docs/forwarders.md");
+    let example = document.lines().find(|line| line.starts_with(r#"{"type":"picket.finding""#)).unwrap();
+    let event = Finding {
+        id: EventId(std::array::from_fn(|at| at as u8)),
+        message: "20 failed logins for root.".into(),
+        stream: String::new(),
+        ..finding(0, Severity::High)
+    };
+    assert_eq!(std::str::from_utf8(&encode::json(&Frame::Finding(event))).unwrap(), example);
 }
