@@ -23,7 +23,7 @@ mod forwarder;
 mod link;
 mod relabel;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};

@@ -14,7 +14,7 @@ use super::encode::{Generator, GeneratorError, Pairs};
 use super::kept::{Kept, Life, NoteError, Words};
 use super::*;
 use crate::http::Url;
-use crate::testing::{Reply, Server, documented, link, nowhere};
+use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
 
 const SECOND: u64 = 1_000_000_000;

@@ -14,7 +14,7 @@ use super::sign::{SignError, Signer};
 use super::template::{Template, TemplateError};
 use super::*;
 use crate::secret::Secret;
-use crate::testing::{Reply, Server, documented, link, nowhere};
+use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
 
 const TIME: u64 = 1_763_654_940_250_000_000;

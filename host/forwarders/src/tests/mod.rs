@@ -141,7 +141,7 @@ pub(crate) fn nowhere(path: &str) -> crate::http::Url {
 
 /// The forwarders of a kind that `docs/forwarders.md` shows, without the key `kind`.
 pub(crate) fn documented(kind: &str) -> Vec<toml::Table> {
-    let document = include_str!("../../../docs/forwarders.md");
+    let document = include_str!("../../../../docs/forwarders.md");
     let blocks = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
     let tables =
         blocks.flat_map(|block| match block.parse::<toml::Table>().expect("TOML").remove("forwarders") {
