@@ -5,7 +5,7 @@
 //! gets no event a second time unless its answer was lost. It keeps nothing across restarts.
 //!
 //! A chat service's URL is a password: whoever has it can post. One that comes from a file or a variable never
-//! stands in a message or a log; see [`target`].
+//! stands in a message or a log.
 
 pub mod encode;
 pub mod sign;
