@@ -22,6 +22,8 @@ mod backoff;
 mod batch;
 mod forwarder;
 mod link;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};

@@ -136,7 +136,7 @@ impl Serialize for Number {
 }
 
 /// Unix time in nanoseconds as `2025-11-20T16:09:00.000000000Z`, always of the same length.
-struct Rfc3339(u64);
+pub(crate) struct Rfc3339(pub(crate) u64);
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
