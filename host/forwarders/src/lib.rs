@@ -19,11 +19,14 @@ pub mod webhook;
 
 mod backoff;
 mod batch;
+mod compression;
 mod forwarder;
 mod link;
+mod progress;
 mod relabel;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};
-pub use forwarder::{Batch, Forwarder, Refused, SendError, Sent, explained, remedy};
+pub use compression::Compression;
+pub use forwarder::{Batch, Forwarder, Refused, SendError, Sent, Unnamed, explained, remedy};
 pub use link::{Description, Link, MetricType};
