@@ -4,6 +4,7 @@
 //! variable; what they hold becomes a [`Secret`], which neither `Debug` nor `Serialize` shows.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
@@ -13,9 +14,10 @@ use serde::{Serialize, Serializer};
 pub struct Secret(String);
 
 /// What is shown instead.
-const SHOWN: &str = "[secret]";
+pub(crate) const SHOWN: &str = "[secret]";
 
-/// Larger files are no secrets but mistakes.
+/// Larger files are no secrets but mistakes. The longest tokens in use, those with a list of groups in them, have
+/// some 16 KiB.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// Why a secret cannot be had. The messages never hold any of it.
@@ -52,10 +54,12 @@ impl Secret {
     pub fn from_file(file: &Path) -> Result<Self, SecretError> {
         let unreadable = |cause| SecretError::Unreadable { file: file.into(), cause };
         let unfit = |what| SecretError::Unfit { file: file.into(), what };
-        if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_SECRET {
+        let mut text = Vec::new();
+        let file_itself = std::fs::File::open(file).map_err(unreadable)?;
+        file_itself.take(MAX_SECRET + 1).read_to_end(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_SECRET {
             return Err(unfit("is larger than 64 KiB"));
         }
-        let text = std::fs::read(file).map_err(unreadable)?;
         let text = String::from_utf8(text).map_err(|_| unfit("is no UTF-8 text"))?;
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(unfit("is empty")),

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The file that was put aside `number` turns ago.
-pub fn aside(path: &Path, number: u32) -> PathBuf {
+pub(super) fn aside(path: &Path, number: u32) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
     PathBuf::from(name)
@@ -14,7 +14,7 @@ pub fn aside(path: &Path, number: u32) -> PathBuf {
 
 /// Puts the file aside and keeps `keep` such files. May be stopped at any point and called again:
 /// a place that is free already is filled, and nothing beyond it moves a second time.
-pub fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
+pub(super) fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return fs::remove_file(path);
     }

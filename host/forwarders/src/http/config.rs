@@ -1,6 +1,5 @@
 //! What can be set for a receiver that is reached by HTTP.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +11,7 @@ use picket_model::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Headers;
 use crate::tls;
 
 /// `[forwarders.NAME.http]`: how a receiver is reached.
@@ -21,18 +21,19 @@ pub struct Config {
     /// How long one request may take, from connecting to the end of the answer. Between 1s and 5m.
     pub timeout: Span,
     /// Headers that every request gets. They cannot replace those that the protocol needs.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Headers,
     /// A name and a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuth>,
-    /// A file that holds a bearer token; read again before each connection attempt that follows a refusal.
+    /// A file that holds a bearer token; read again after the receiver has refused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_token_file: Option<PathBuf>,
     /// An environment variable that holds a bearer token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_token_env: Option<String>,
-    /// The proxy's URL; `none` to use none. By default what the variables `HTTPS_PROXY`, `HTTP_PROXY`,
-    /// `ALL_PROXY` and `NO_PROXY` of the environment say.
+    /// The proxy's URL, `http://HOST:PORT` or `https://HOST:PORT`; `none` to use none. By default what the variables
+    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` of the agent's environment say. A proxy's name and
+    /// password can stand in the URL of a variable only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// Certificates.
@@ -45,7 +46,7 @@ pub struct Config {
 pub struct BasicAuth {
     /// The name.
     pub username: String,
-    /// A file that holds the password.
+    /// A file that holds the password; read again after the receiver has refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// An environment variable that holds the password.
@@ -58,7 +59,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             timeout: Span(Duration::from_secs(30)),
-            headers: BTreeMap::new(),
+            headers: Headers::default(),
             basic_auth: None,
             bearer_token_file: None,
             bearer_token_env: None,
@@ -114,7 +115,8 @@ impl FromStr for Url {
         // The text may hold a secret where none belongs: of such a one nothing is shown.
         let shown = if text.contains('@') { "…@…" } else { text };
         let error = |what: &str| UrlError { text: shown.chars().take(100).collect(), what: what.to_owned() };
-        let uri: Uri = text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;
+        let uri: Uri =
+            text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;
         match uri.scheme_str() {
             Some("http" | "https") => {}
             Some(_) => return Err(error("its scheme is neither http nor https")),

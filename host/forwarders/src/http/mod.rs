@@ -3,9 +3,20 @@
 //! something is sent again is decided by the drain, which knows what was accepted.
 
 mod answer;
+mod check;
 mod client;
 mod config;
+mod connect;
+mod credentials;
+mod failure;
+mod headers;
+mod proxies;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-pub use answer::{Answer, NoAnswer};
+pub use answer::{Answer, Judgement, MAX_ANSWER, MAX_RETRY_AFTER, NoAnswer};
+pub use check::{ConfigError, MAX_TIMEOUT, MIN_TIMEOUT};
 pub use client::{Client, ClientError, Request};
 pub use config::{BasicAuth, Config, Url, UrlError};
+pub use headers::Headers;
