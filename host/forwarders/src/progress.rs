@@ -59,7 +59,8 @@ impl<K: Copy + PartialEq> Progress<K> {
     /// The next part was accepted, apart from what was refused of it.
     pub(crate) fn accepted(&mut self, refused: Option<Unnamed>) {
         if let Some(part) = self.left.pop_front() {
-            let within = |refused: Unnamed| Unnamed { count: refused.count.min(part.frames.len()), ..refused };
+            let within =
+                |refused: Unnamed| Unnamed { count: refused.count.min(part.frames.len()), ..refused };
             self.unnamed.extend(refused.map(within));
         }
     }

@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResp
 use prost::Message;
 
 use super::encode::Signal;
-use crate::http::Answer;
 use crate::Unnamed;
+use crate::http::Answer;
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, DataPointFlags, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-    metric::Data,
+    AggregationTemporality, DataPointFlags, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
+    Sum, metric::Data,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use picket_model::{Frame, Sample};
@@ -59,7 +59,9 @@ fn metric(name: &str, data_points: Vec<NumberDataPoint>, described: &Described<'
     metadata.text("prometheus.type", word);
     let aggregation_temporality = AggregationTemporality::Cumulative.into();
     let data = match kind {
-        Some(MetricType::Counter) => Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic: true }),
+        Some(MetricType::Counter) => {
+            Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic: true })
+        }
         _ => Data::Gauge(Gauge { data_points }),
     };
     Metric {
