@@ -17,7 +17,7 @@ pub enum Compression {
     None,
 }
 
-/// Level 1 needs a third of the time of gzip's own default, 6, and makes results a tenth larger.
+/// Level 1 needs a third of the time of gzip's own default, 6, and makes results a sixth larger (measured on findings).
 const LEVEL: u32 = 1;
 
 /// One gzip member with these bytes.

@@ -17,6 +17,10 @@ const MAX_CHUNK: usize = 1_000_000;
 /// After so many tries without an answer it is found out whether the chunk is at fault.
 const MAX_SILENCES: u32 = 3;
 
+/// So often in a row a single event must be found at fault, so that a network that now and then breaks a connection
+/// does not cost one.
+const MAX_TRIALS: u32 = 3;
+
 /// How long `probe` waits for the answer to an empty chunk.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 
@@ -56,32 +60,38 @@ impl FluentForwarder {
         match self.hand_over(&chunk, &id, self.config.patience()) {
             Ok(()) => {
                 // What is suspected stays so for the rest of the batch: its halves need not be tried as often.
-                self.silences = if is_suspect { self.silences } else { 0 };
+                self.silences = if is_suspect { MAX_SILENCES } else { 0 };
                 progress.accepted(None);
             }
             Err(Failure::NotSent(error)) => return Err(error),
-            Err(Failure::Unanswered(reason)) if !is_suspect => {
-                self.silences += 1;
-                return Err(SendError::later(reason));
-            }
             Err(Failure::Unanswered(reason)) => {
-                self.try_nothing()?;
-                self.convict(size, &reason, progress);
+                if is_suspect {
+                    self.try_nothing()?;
+                }
+                self.silences += 1;
+                if !is_suspect || !self.convict(size, &reason, progress) {
+                    return Err(SendError::later(reason));
+                }
             }
         }
         Ok(true)
     }
 
     /// The next part is what the receiver does not take: it acknowledges an empty chunk before and after it. A half of
-    /// the part may do, which is found out in the same way; a single event is refused.
-    fn convict(&mut self, size: usize, reason: &str, progress: &mut Progress<FrameKind>) {
+    /// the part may do, which is found out in the same way; a single event is refused. False when it is to be tried
+    /// again before that.
+    fn convict(&mut self, size: usize, reason: &str, progress: &mut Progress<FrameKind>) -> bool {
         if progress.split() {
             let receiver = &self.config.address;
-            tracing::warn!(%receiver, "a chunk of {size} events is halved, as only others are acknowledged: {reason}");
+            tracing::warn!(%receiver, "a chunk of {size} events is halved: only others are acknowledged: {reason}");
+        } else if self.silences < MAX_SILENCES + MAX_TRIALS {
+            return false;
         } else {
             let advice = "it may be larger than the receiver's limit for chunks";
             progress.refused(&format!("never acknowledged, though others are: {advice}; at last {reason}"));
         }
+        self.silences = MAX_SILENCES;
+        true
     }
 
     /// Whether the receiver acknowledges anything at all. If it does not, the next part is not to blame.

@@ -28,6 +28,8 @@ pub(super) struct Session {
     /// The receiver allows more than one chunk.
     keepalive: bool,
     used: Instant,
+    /// What may be the matter when the receiver hangs up; nothing once it has acknowledged a chunk.
+    advice: &'static str,
 }
 
 /// What went wrong.
@@ -55,6 +57,11 @@ impl Session {
             hostname: String::new(),
             keepalive: true,
             used: Instant::now(),
+            advice: match (&config.tls, &identity) {
+                (None, _) => "; if it expects TLS, set `tls`",
+                (Some(_), None) => "; if it expects a shared key, set `shared_key_file`",
+                (Some(_), Some(_)) => "",
+            },
         };
         if let Some(identity) = identity {
             session.shake_hands(&identity, deadline).await?;
@@ -100,6 +107,7 @@ impl Session {
         match answer {
             Some(Ok(Message::Ack(ack))) if ack == id.as_bytes() => {
                 self.used = Instant::now();
+                self.advice = "";
                 Ok(())
             }
             Some(Ok(Message::Helo { .. })) => Err(Failure::NotSent(SendError::unusable(format!(
@@ -164,7 +172,10 @@ impl Session {
             let mut more = [0; 512];
             let room = more.len().min(wire::MAX_MESSAGE - self.received.len());
             match self.stream.read(&mut more[..room]).await {
-                Ok(0) => return Err(SendError::later(format!("{} closed the connection", self.to))),
+                Ok(0) => {
+                    let reason = format!("{} closed the connection{}", self.to, self.advice);
+                    return Err(SendError::later(reason));
+                }
                 Ok(read) => self.received.extend_from_slice(&more[..read]),
                 Err(error) => return Err(broken(&self.to, &error)),
             }
@@ -191,7 +202,12 @@ async fn connect(config: &Config, deadline: Instant) -> Result<Box<dyn Stream>, 
     let name = tls::server_name(wanted, &to.host).map_err(unusable)?;
     match within(deadline, TlsConnector::from(settings).connect(name, tcp)).await {
         Some(Ok(stream)) => Ok(Box::new(stream)),
-        Some(Err(error)) => Err(broken(&to.to_string(), &error)),
+        Some(Err(error)) => Err(match broken(&to.to_string(), &error) {
+            SendError::Later { reason, .. } => {
+                SendError::later(format!("{reason}; if it does not expect TLS, remove `tls`"))
+            }
+            unusable => unusable,
+        }),
         None => Err(SendError::later(format!("TLS with {to} took longer than {:?}", config.patience()))),
     }
 }

@@ -158,6 +158,22 @@ fn one_event_that_the_receiver_never_takes_is_refused_and_the_others_arrive() {
 }
 
 #[test]
+fn a_network_that_breaks_now_and_then_costs_no_event() {
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    let receiver = Receiver::start(None, move |chunk| match chunk.entries.len() {
+        0 => Reaction::Ack,
+        _ if tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 5 => Reaction::Close,
+        _ => Reaction::Ack,
+    });
+    let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+    let batch = batch(vec![sample(0, 0)]);
+    for _ in 0..5 {
+        later(forwarder.send(&batch));
+    }
+    assert_eq!(forwarder.send(&batch), Ok(Sent::all()));
+}
+
+#[test]
 fn a_receiver_that_acknowledges_nothing_refuses_nothing() {
     let receiver = Receiver::start(None, |_| Reaction::Close);
     let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());

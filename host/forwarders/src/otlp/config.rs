@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::{self, Url};
 use crate::{BackoffConfig, BatchConfig, BatchLimits, Compression, select};
 
-/// What suits a collector: requests of about a megabyte, far below the 20 MiB that collectors take by default,
+/// What suits a collector: requests of about two megabytes, far below the 20 MiB that collectors take by default,
 /// and findings that are no more than a second late.
 pub const BATCH: BatchLimits = BatchLimits { frames: 5_000, bytes: 1 << 20, wait: Duration::from_secs(1) };
 
