@@ -63,7 +63,7 @@ impl FluentForwarder {
                 self.silences = if is_suspect { MAX_SILENCES } else { 0 };
                 progress.accepted(None);
             }
-            Err(Failure::NotSent(error)) => return Err(error),
+            Err(Failure::Elsewhere(error)) => return Err(error),
             Err(Failure::Unanswered(reason)) => {
                 if is_suspect {
                     self.try_nothing()?;
@@ -97,7 +97,7 @@ impl FluentForwarder {
     /// Whether the receiver acknowledges anything at all. If it does not, the next part is not to blame.
     fn try_nothing(&mut self) -> Result<(), SendError> {
         self.hand_over_nothing(self.config.patience()).map_err(|failure| match failure {
-            Failure::NotSent(error) => error,
+            Failure::Elsewhere(error) => error,
             Failure::Unanswered(reason) => {
                 self.silences = 0;
                 SendError::later(reason)
@@ -126,7 +126,7 @@ impl FluentForwarder {
                 };
                 let mut session = match kept {
                     Some(session) => session,
-                    None => Session::open(config, link).await.map_err(Failure::NotSent)?,
+                    None => Session::open(config, link).await.map_err(Failure::Elsewhere)?,
                 };
                 let begun = Instant::now();
                 session.hand_over(chunk, id, patience).await?;
@@ -136,7 +136,7 @@ impl FluentForwarder {
             tokio::select! {
                 biased;
                 done = work => done,
-                () = link.stopped() => Err(Failure::NotSent(SendError::later("the agent stops"))),
+                () = link.stopped() => Err(Failure::Elsewhere(SendError::later("the agent stops"))),
             }
         })?;
         self.session = Some(session);
@@ -197,7 +197,7 @@ impl Forwarder for FluentForwarder {
         self.session = Some(session);
         match self.hand_over_nothing(PROBE_WAIT.min(self.config.patience())) {
             Ok(()) => Ok(found),
-            Err(Failure::NotSent(error)) => Err(error),
+            Err(Failure::Elsewhere(error)) => Err(error),
             Err(Failure::Unanswered(reason)) => Err(SendError::later(reason)),
         }
     }

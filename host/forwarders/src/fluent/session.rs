@@ -35,8 +35,8 @@ pub(super) struct Session {
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Nothing was handed over.
-    NotSent(SendError),
+    /// It has nothing to do with the chunk: there is no connection, or the receiver wants something else.
+    Elsewhere(SendError),
     /// A chunk was handed over, in part at least, and nobody knows what became of it.
     Unanswered(String),
 }
@@ -110,7 +110,7 @@ impl Session {
                 self.advice = "";
                 Ok(())
             }
-            Some(Ok(Message::Helo { .. })) => Err(Failure::NotSent(SendError::unusable(format!(
+            Some(Ok(Message::Helo { .. })) => Err(Failure::Elsewhere(SendError::unusable(format!(
                 "{to} asks for a shared key, and none is configured; set `shared_key_file` or `shared_key_env`"
             )))),
             Some(Ok(Message::Ack(ack))) => {
@@ -121,7 +121,7 @@ impl Session {
                 Err(Failure::Unanswered(format!("{to} answered a chunk with a part of the handshake")))
             }
             Some(Err(SendError::Later { reason, .. })) => Err(Failure::Unanswered(reason)),
-            Some(Err(error)) => Err(Failure::NotSent(error)),
+            Some(Err(error)) => Err(Failure::Elsewhere(error)),
             None => Err(Failure::Unanswered(format!(
                 "{to} did not acknowledge a chunk within {patience:?}; it must be told to acknowledge, and to take \
                  chunks of a megabyte"
@@ -134,7 +134,7 @@ impl Session {
         let to = self.to.clone();
         let helo = within(deadline, self.message()).await.ok_or_else(|| {
             SendError::unusable(format!(
-                "{to} does not ask for the shared key that is configured; configure it there as well, or remove \
+                "{to} did not ask for the shared key in time; if it is up, configure the key there as well, or remove \
                  `shared_key_file` and `shared_key_env` here"
             ))
         })??;

@@ -223,7 +223,7 @@ fn a_handshake_that_fails_says_why() {
     let same = with(Some(Security { hostname: "picket-node-7", ..security }), "sesam");
     assert!(same.contains("another name"), "{same}");
     let no_helo = with(None, "sesam");
-    assert!(no_helo.contains("does not ask for the shared key"), "{no_helo}");
+    assert!(no_helo.contains("did not ask for the shared key"), "{no_helo}");
 }
 
 #[test]
