@@ -22,6 +22,8 @@ pub struct Sent {
     pub note: Option<Vec<u8>>,
     /// What the receiver will never accept. Everything else was accepted.
     pub refused: Vec<Refused>,
+    /// What the receiver will never accept either, but has not named: only how many is known.
+    pub refused_unnamed: Vec<Unnamed>,
 }
 
 /// A frame that the receiver refused for good.
@@ -29,6 +31,15 @@ pub struct Sent {
 pub struct Refused {
     /// Its place in the batch.
     pub frame: usize,
+    /// What the receiver said.
+    pub reason: String,
+}
+
+/// Some frames of a batch that the receiver refused for good without saying which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unnamed {
+    /// How many; never more than the batch has.
+    pub count: usize,
     /// What the receiver said.
     pub reason: String,
 }
@@ -105,7 +116,7 @@ impl Sent {
 
     /// With everything accepted, and a new note.
     pub fn noted(note: Vec<u8>) -> Self {
-        Self { note: Some(note), refused: Vec::new() }
+        Self { note: Some(note), ..Self::default() }
     }
 }
 

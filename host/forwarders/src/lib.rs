@@ -20,12 +20,16 @@ pub mod webhook;
 
 mod backoff;
 mod batch;
+mod compression;
 mod forwarder;
 mod link;
+mod progress;
+
 #[cfg(test)]
 mod tests;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};
-pub use forwarder::{Batch, Forwarder, Refused, SendError, Sent, explained, remedy};
+pub use compression::Compression;
+pub use forwarder::{Batch, Forwarder, Refused, SendError, Sent, Unnamed, explained, remedy};
 pub use link::{Description, Link, MetricType};

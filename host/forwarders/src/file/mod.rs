@@ -19,4 +19,4 @@ pub use config::{Config, MAX_KEEP, MIN_ROTATE_BYTES};
 pub use send::FileForwarder;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

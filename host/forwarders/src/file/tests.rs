@@ -19,7 +19,7 @@ use picket_model::{
 const TIME: u64 = 1_763_654_940_250_000_000;
 
 /// One frame for each example in the document, in its order.
-fn examples() -> Vec<Frame> {
+pub(crate) fn examples() -> Vec<Frame> {
     let id = EventId(std::array::from_fn(|at| at as u8));
     let digest = Digest([7; 32]);
     let origin = |plugin: &str| Origin { plugin: plugin.into(), generation: Digest([0x2a; 32]) };
