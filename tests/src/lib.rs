@@ -12,6 +12,7 @@ mod http;
 mod node;
 mod ran;
 mod rows;
+pub mod servers;
 mod soak;
 mod wait;
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::workspace::{Workspace, cargo};
-use crate::{bench::machine, counts, guest, progress, test};
+use crate::{bench::machine, counts, guest, progress, servers, test};
 
 /// What to soak.
 #[derive(Debug, Args)]
@@ -51,6 +51,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut failed = Vec::new();
     for (what, mut command) in commands(workspace, &arguments.filters) {
         command.env("PICKET_SOAK", "1").env("PICKET_SOAK_RESULTS", &results);
+        // What is left out is not shown.
+        command.env(servers::SERVERS, "required");
         built.name_to(&mut command);
         counts::set(&mut command, true);
         if let Err(error) = progress::run(&format!("the long tests of {what}"), &mut command) {

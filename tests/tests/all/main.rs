@@ -14,3 +14,4 @@ mod hostile;
 mod ledger;
 mod reload;
 mod samples;
+mod servers;
