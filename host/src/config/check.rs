@@ -151,10 +151,12 @@ impl Check<'_> {
     }
 
     pub(super) fn forwarder(&mut self, name: &str, forwarder: &mut forwarders::Config) {
-        match forwarder {
-            forwarders::Config::File(file) => {
-                file.path = self.absolute(&file.path, &format!("forwarders.{name}.path"));
-            }
+        for (key, path) in forwarder.paths_mut() {
+            *path = self.absolute(path, &format!("forwarders.{name}.{key}"));
+        }
+        if let Err(forwarders::Unfit { key, what }) = forwarder.check() {
+            let setting = format!("forwarders.{name}.{key}");
+            self.fail(setting.trim_end_matches('.'), Code::BadValue, what, None);
         }
     }
 

@@ -100,7 +100,14 @@ impl Raw {
             }),
             plugins: top.named("plugins", |entry| entry.read()),
             forwarders: top.named("forwarders", |entry| {
-                entry.by_kind(&[("file", |entry| entry.read().map(forwarders::Config::File))])
+                entry.by_kind(&[
+                    ("alertmanager", |entry| entry.read().map(forwarders::Config::Alertmanager)),
+                    ("file", |entry| entry.read().map(forwarders::Config::File)),
+                    ("fluent", |entry| entry.read().map(forwarders::Config::Fluent)),
+                    ("otlp", |entry| entry.read().map(forwarders::Config::Otlp)),
+                    ("remote_write", |entry| entry.read().map(forwarders::Config::RemoteWrite)),
+                    ("webhook", |entry| entry.read().map(forwarders::Config::Webhook)),
+                ])
             }),
             archive: top.section("archive"),
             lanes: top.section("lanes"),

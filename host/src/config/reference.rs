@@ -10,7 +10,7 @@ use super::sections::{AgentConfig, JournalConfig, SeriesConfig, StateConfig};
 use crate::api::config::ApiConfig;
 use crate::lifecycle::config::{CompileConfig, PluginConfig, ReloadConfig, SupervisionConfig};
 use crate::telemetry::LogConfig;
-use crate::{archive, forwarders, lanes, sources};
+use crate::{archive, lanes, sources};
 
 /// One table of the file.
 struct Section {
@@ -30,12 +30,17 @@ const fn kind(path: &'static str, kind: &'static str, schema: fn(&mut SchemaGene
 }
 
 /// In the order in which an operator meets them.
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 21] = [
     kind("sources.NAME", "file", sources::file::Config::json_schema),
     kind("sources.NAME", "directory", sources::directory::Config::json_schema),
     kind("sources.NAME", "host", sources::host::Config::json_schema),
     section("plugins.NAME", PluginConfig::json_schema),
-    kind("forwarders.NAME", "file", forwarders::file::Config::json_schema),
+    kind("forwarders.NAME", "file", picket_forwarders::file::Config::json_schema),
+    kind("forwarders.NAME", "remote_write", picket_forwarders::remote_write::Config::json_schema),
+    kind("forwarders.NAME", "alertmanager", picket_forwarders::alertmanager::Config::json_schema),
+    kind("forwarders.NAME", "otlp", picket_forwarders::otlp::Config::json_schema),
+    kind("forwarders.NAME", "fluent", picket_forwarders::fluent::Config::json_schema),
+    kind("forwarders.NAME", "webhook", picket_forwarders::webhook::Config::json_schema),
     section("lanes", lanes::Config::json_schema),
     section("archive", archive::Config::json_schema),
     section("agent", AgentConfig::json_schema),

@@ -9,14 +9,14 @@ use crate::model::FrameKind;
 pub(super) type Make = dyn Fn() -> Result<Box<dyn Forwarder>, SendError> + Send;
 
 pub(super) struct Late {
-    kinds: &'static [FrameKind],
+    kinds: Vec<FrameKind>,
     make: Box<Make>,
     made: Option<Box<dyn Forwarder>>,
 }
 
 impl Late {
     /// `kinds` are those that it can take at most.
-    pub(super) fn new(kinds: &'static [FrameKind], make: Box<Make>) -> Self {
+    pub(super) fn new(kinds: Vec<FrameKind>, make: Box<Make>) -> Self {
         Self { kinds, make, made: None }
     }
 

@@ -20,7 +20,7 @@ mod set;
 mod worker;
 
 pub use cursor::CursorError;
-pub use kinds::Config;
+pub use kinds::{Config, Unfit};
 pub use metrics::Metrics;
 pub use picket_forwarders::{
     Backoff, BackoffConfig, Batch, Description, Forwarder, Link, MetricType, SendError, Sent, explained,

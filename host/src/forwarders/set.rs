@@ -145,7 +145,7 @@ impl Forwarders {
             });
             wanted.forwarder(link)
         };
-        Drain::start(name, Box::new(make), config.drain(), self.deps.clone())
+        Drain::start(name, Box::new(make), config.drain(&self.surroundings.node), self.deps.clone())
     }
 
     fn runtime(&mut self) -> std::io::Result<tokio::runtime::Handle> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picket_forwarders::{Backoff, Forwarder, SendError, Sent};
+use picket_forwarders::{Backoff, Forwarder, SendError, Sent, Unnamed};
 use picket_journal::JournalError;
 
 use super::circuit::Circuit;
@@ -250,9 +250,20 @@ impl Worker {
     /// Counts what became of a batch and sets aside what was refused.
     fn accepted(&mut self, read: &Read, sent: &Sent) {
         let (frames, refused) = (&read.batch.frames, &sent.refused);
-        let accepted = frames.len().saturating_sub(refused.len());
+        let unnamed: usize = sent.refused_unnamed.iter().map(|unnamed| unnamed.count).sum();
+        let accepted = frames.len().saturating_sub(refused.len() + unnamed);
         self.deps.metrics.sent(&self.name, accepted);
         self.shared.status().sent_frames += accepted as u64;
+        for Unnamed { count, reason } in &sent.refused_unnamed {
+            self.deps.metrics.refused(&self.name, *count);
+            self.shared.status().refused_frames += *count as u64;
+            tracing::error!(
+                forwarder = self.name,
+                frames = count,
+                reason,
+                "The receiver refused results for good and did not say which."
+            );
+        }
         let Some(first) = refused.first() else { return };
         self.deps.metrics.refused(&self.name, refused.len());
         self.shared.status().refused_frames += refused.len() as u64;

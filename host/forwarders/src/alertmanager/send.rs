@@ -165,7 +165,7 @@ impl Forwarder for AlertmanagerForwarder {
         self.unsettled.clear();
         refused.sort_unstable_by_key(|refused| refused.frame);
         self.keep(changes, &refused);
-        Ok(Sent { note: Some(self.kept.note()), refused })
+        Ok(Sent { note: Some(self.kept.note()), refused, ..Sent::default() })
     }
 
     fn probe(&mut self) -> Result<String, SendError> {

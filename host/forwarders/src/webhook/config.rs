@@ -177,7 +177,7 @@ impl Config {
     }
 
     /// Which kinds are sent.
-    pub(super) fn kinds(&self) -> BTreeSet<FrameKind> {
+    pub fn kinds(&self) -> BTreeSet<FrameKind> {
         match self.select.include.is_empty() {
             true => BTreeSet::from([FrameKind::Finding, FrameKind::Verdict, FrameKind::Alert]),
             false => self.select.include.clone(),

@@ -212,7 +212,7 @@ impl Forwarder for WebhookForwarder {
         }
         let done = std::mem::take(&mut self.memory).done;
         let refused = |(frame, reason): (usize, Option<String>)| Some(Refused { frame, reason: reason? });
-        Ok(Sent { note: None, refused: done.into_iter().filter_map(refused).collect() })
+        Ok(Sent { refused: done.into_iter().filter_map(refused).collect(), ..Sent::default() })
     }
 
     fn probe(&mut self) -> Result<String, SendError> {
