@@ -94,7 +94,9 @@ impl Agent {
     }
 
     fn commit(&self, frames: Vec<Frame>) {
-        self.running.as_ref().unwrap().2.commit(Commit { frames, writes: vec![] }).unwrap();
+        let (_, feeder, committer, _) = self.running.as_ref().unwrap();
+        committer.commit(Commit { frames, writes: vec![] }).unwrap();
+        assert!(feeder.settle(Instant::now() + LONG));
     }
 
     /// Commits findings and waits until the newest of them is in the archive.

@@ -161,7 +161,7 @@ impl Forwarder for Receiver {
             None => {
                 let refused = std::mem::take(&mut inner.refused);
                 let note = Some((inner.numbers.len() as u64).to_le_bytes().to_vec());
-                Ok(Sent { note, refused })
+                Ok(Sent { note, refused, ..Sent::default() })
             }
         }
     }

@@ -43,6 +43,8 @@ pub struct Feeder {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Somebody waits for what is committed now.
+    hurry: AtomicBool,
     /// Up to where the lanes are durable. Held for a copy.
     durable: Mutex<Position>,
 }
@@ -114,6 +116,8 @@ impl Feeder {
             if self.shared.durable() >= end {
                 return true;
             }
+            self.shared.hurry.store(true, Ordering::Release);
+            self.tail.wake();
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -129,6 +133,7 @@ impl Feeder {
 
     fn join(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.tail.wake();
         let Some(thread) = self.thread.take() else { return };
         if thread.join().is_err() {
             tracing::error!("The thread that fills the lanes panicked; it goes on at the next start.");
@@ -199,8 +204,9 @@ impl Run {
         loop {
             // Looked at first: what was committed before the stop is copied.
             let stop = self.shared.stop.load(Ordering::Acquire) || self.tail.is_closed();
+            let hurry = self.shared.hurry.swap(false, Ordering::AcqRel) || stop;
             let copied = self.copy();
-            let due = self.synced_at.elapsed() >= SYNC_EVERY || self.unsynced >= SYNC_BYTES || stop;
+            let due = hurry || self.synced_at.elapsed() >= SYNC_EVERY || self.unsynced >= SYNC_BYTES;
             let synced = if due || copied.is_err() { self.sync() } else { Ok(()) };
             if copied.is_err() {
                 self.go_back();
@@ -212,7 +218,12 @@ impl Run {
             }
             match failed {
                 true => std::thread::park_timeout(RETRY),
-                false => drop(self.tail.wait_beyond(self.reader.position(), self.sleep())),
+                false => {
+                    let asked = || {
+                        self.shared.hurry.load(Ordering::Acquire) || self.shared.stop.load(Ordering::Acquire)
+                    };
+                    self.tail.wait_beyond_or(self.reader.position(), self.sleep(), asked);
+                }
             }
         }
     }
