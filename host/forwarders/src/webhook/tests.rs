@@ -215,7 +215,7 @@ fn answers_that_blame_the_event_set_it_aside_and_others_wait() {
     };
     for status in [400, 402, 406, 409, 413, 415, 422] {
         let refused = vec![Refused { frame: 0, reason: format!("HTTP {status}: no_text") }];
-        assert_eq!(sent(status), (Ok(Sent { note: None, refused }), 2));
+        assert_eq!(sent(status), (Ok(Sent { refused, ..Sent::default() }), 2));
     }
     for status in [301, 401, 403, 404, 405, 407, 410] {
         assert!(matches!(sent(status), (Err(SendError::Unusable { .. }), 1)), "{status}");
