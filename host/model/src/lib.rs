@@ -2,7 +2,8 @@
 //! (findings, samples, alerts, verdicts in frames), and how both are named (digests, event ids).
 //!
 //! Plain data without behaviour of its own: no I/O, no threads, no configuration. Everything in
-//! the agent may use this module; it uses nothing of the agent.
+//! the agent may use this crate; it uses nothing of the agent.
+#![forbid(unsafe_code)]
 
 mod block;
 mod day;

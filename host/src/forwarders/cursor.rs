@@ -9,10 +9,11 @@ const VERSION: u8 = 1;
 
 /// A place in each lane, and what its owner wants to be told again there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Cursor {
-    /// In the order of [`crate::model::Lane::ALL`].
-    pub(super) places: [Place; 2],
-    pub(super) note: Vec<u8>,
+pub struct Cursor {
+    /// Where its owner goes on in each lane, in the order of [`crate::model::Lane::ALL`].
+    pub places: [Place; 2],
+    /// What its forwarder wants to be told again there.
+    pub note: Vec<u8>,
 }
 
 /// A stored cursor that cannot be used.
@@ -40,13 +41,15 @@ pub enum CursorError {
 }
 
 impl Cursor {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         rmp_serde::encode::write(&mut bytes, self).expect("plain data always encodes into memory");
         bytes
     }
 
-    pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Self, CursorError> {
+    /// Reads what was stored under a name. Fails on what a newer agent stored, and on what is damaged.
+    pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, CursorError> {
         let damaged = |cause: String| CursorError::Damaged { name: name.to_owned(), cause };
         match bytes.split_first() {
             Some((&VERSION, packed)) => {

@@ -8,10 +8,10 @@
 //! They do not commit anything and do not change frames, save for relabelling on the way out.
 
 pub mod aside;
+pub mod cursor;
 pub mod drain;
 
 mod circuit;
-mod cursor;
 mod kinds;
 mod late;
 mod metrics;

@@ -441,6 +441,22 @@ fn forwarders_follow_the_configuration() {
 }
 
 #[test]
+fn every_section_that_is_documented_can_be_used() {
+    let document = include_str!("../../../docs/forwarders.md");
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let mut file: toml::Table = block.parse().unwrap();
+        let sections: BTreeMap<String, Config> = file.remove("forwarders").unwrap().try_into().unwrap();
+        for (name, config) in sections {
+            assert_eq!(config.check(), Ok(()), "{name}");
+            assert!(document.contains(&format!("\n## `{}`\n", config.kind())), "{name}");
+            kinds.insert(config.kind());
+        }
+    }
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+}
+
+#[test]
 fn a_forwarders_section_reads_from_toml() {
     let text = "kind = 'file'\npath = 'x'\nkeep = 1";
     assert!(matches!(toml::from_str(text).unwrap(), Config::File(file::Config { keep: 1, .. })));

@@ -25,6 +25,7 @@ pub use config::Config;
 pub use feeder::{Deps, Feeder, start};
 pub use metrics::Metrics;
 pub use reader::{Batch, LaneReader, Lost, Place, Queued};
+pub use record::{RecordError, frames};
 pub use set::{Lanes, OpenError, Status};
 
 #[cfg(test)]

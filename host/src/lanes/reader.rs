@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use picket_journal::{JournalError, Position, Reader, Tail};
 use serde::{Deserialize, Serialize};
 
-use super::record::{self, Head, RecordError};
+use super::record::{self, Head};
 use crate::model::Frame;
 
 /// A place between two records of a lane, as a reader keeps it.
@@ -118,8 +118,8 @@ impl LaneReader {
                 }
             };
             self.miss(&head, entry.position);
-            self.place = Place::new(entry.next, Some(head.first + u64::from(head.count)));
-            match unpack(packed) {
+            self.place = Place::new(entry.next, Some(head.first.saturating_add(u64::from(head.count))));
+            match record::unpack(packed) {
                 Ok(frames) => {
                     let lost = std::mem::take(&mut self.lost);
                     let (bytes, time, place) = (entry.payload.len(), head.time, self.place);
@@ -167,8 +167,4 @@ impl LaneReader {
             frames: place.next.map_or(end, |next| end.saturating_sub(next)),
         }
     }
-}
-
-fn unpack(packed: &[u8]) -> Result<Vec<Frame>, RecordError> {
-    rmp_serde::from_slice(packed).map_err(|error| RecordError::Frames(error.to_string()))
 }

@@ -9,6 +9,8 @@
 
 use picket_journal::Position;
 
+use crate::model::Frame;
+
 /// What is written, and the newest that is read.
 const VERSION: u8 = 1;
 
@@ -29,18 +31,24 @@ pub(super) struct Head {
 
 /// A record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RecordError {
+pub enum RecordError {
     /// A newer version wrote it.
     #[error(
         "it was written by a newer version (format {0}; this version knows up to {VERSION}): start the newer version"
     )]
-    NewerVersion(u8),
+    NewerVersion(
+        /// Its version byte.
+        u8,
+    ),
     /// It is no record of a lane, though its checksum fits.
     #[error("it is no record of a lane")]
     Malformed,
     /// Its frames do not unpack.
     #[error("its frames do not unpack: {0}")]
-    Frames(String),
+    Frames(
+        /// What the decoder says.
+        String,
+    ),
 }
 
 pub(super) fn encode(head: &Head, frames: &[u8], into: &mut Vec<u8>) {
@@ -72,6 +80,15 @@ pub(super) fn decode(payload: &[u8]) -> Result<(Head, &[u8]), RecordError> {
         count: u32::from_le_bytes(count),
     };
     Ok((head, frames))
+}
+
+/// The frames of a record, from its payload.
+pub fn frames(payload: &[u8]) -> Result<Vec<Frame>, RecordError> {
+    unpack(decode(payload)?.1)
+}
+
+pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Frame>, RecordError> {
+    rmp_serde::from_slice(packed).map_err(|error| RecordError::Frames(error.to_string()))
 }
 
 #[cfg(test)]

@@ -165,8 +165,8 @@ impl From<NoAnswer> for SendError {
 }
 
 /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or a date. The date is held against the
-/// receiver's own clock, which stands in `Date`, and else against the time given.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// receiver's own clock, which stands in `Date`, and else against the time given. At most [`MAX_RETRY_AFTER`].
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text(RETRY_AFTER)?;
     if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {

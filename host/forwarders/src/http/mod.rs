@@ -15,7 +15,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Judgement, MAX_ANSWER, MAX_RETRY_AFTER, NoAnswer};
+pub use answer::{Answer, Judgement, MAX_ANSWER, MAX_RETRY_AFTER, NoAnswer, retry_after};
 pub use check::{ConfigError, MAX_TIMEOUT, MIN_TIMEOUT};
 pub use client::{Client, ClientError, Request};
 pub use config::{BasicAuth, Config, Url, UrlError};

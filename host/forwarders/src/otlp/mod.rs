@@ -4,7 +4,7 @@
 //! 503, 504, and no answer at all. Everything else is final. Of a request that was accepted in part nothing is
 //! sent again, as the specification demands; the receiver says how many it refused and never which.
 //!
-//! Names, attributes and severities are described for receivers in `docs/forwarders-otlp-fluent.md`.
+//! Names, attributes and severities are described for receivers in `docs/forwarders.md`.
 
 pub mod encode;
 

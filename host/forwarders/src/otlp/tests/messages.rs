@@ -120,7 +120,7 @@ fn the_other_events_have_theirs() {
 
 #[test]
 fn every_attribute_stands_in_the_document() {
-    let document = include_str!("../../../../../docs/forwarders-otlp-fluent.md");
+    let document = include_str!("../../../../../docs/forwarders.md");
     for frame in examples().iter().filter(|frame| !matches!(frame, Frame::Sample(_))) {
         for attribute in record(frame).attributes {
             let groups = ["picket.finding.attributes.", "picket.alert.labels.", "picket.alert.annotations."];
