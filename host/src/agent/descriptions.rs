@@ -34,13 +34,14 @@ impl Descriptions {
         let now = Instant::now();
         // A panic under the lock leaves the former list.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((made, known)) if now.duration_since(*made) < FRESH => known.clone(),
-            _ => {
-                let known = all(&self.registry.gather());
-                last.insert((now, known)).1.clone()
-            }
+        if let Some((made, known)) = &*last
+            && now.duration_since(*made) < FRESH
+        {
+            return known.clone();
         }
+        let known = all(&self.registry.gather());
+        *last = Some((now, known.clone()));
+        known
     }
 }
 
