@@ -147,7 +147,7 @@ impl OwnMetrics {
 
     /// What was there the last time and has not been met has ended.
     fn end(&self, time: u64, round: &mut Round) {
-        for (_, gone) in std::mem::take(&mut round.before) {
+        for gone in std::mem::take(&mut round.before).into_values() {
             self.append(&gone, time, f64::from_bits(STALE_NAN), round);
         }
     }

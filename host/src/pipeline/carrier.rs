@@ -102,10 +102,10 @@ mod tests {
             let labels = vec![Label { name: "l".into(), value: "x".repeat(1 << 20) }];
             Sample { name: "n".into(), labels, time: number, value: 1.0 }
         };
-        let pieces = pieces((0..7).map(sample).collect());
+        let found = pieces((0..7).map(sample).collect());
         let times: Vec<Vec<u64>> =
-            pieces.iter().map(|piece| piece.iter().map(|sample| sample.time).collect()).collect();
+            found.iter().map(|piece| piece.iter().map(|sample| sample.time).collect()).collect();
         assert_eq!(times, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
-        assert!(super::pieces(Vec::new()).is_empty());
+        assert!(pieces(Vec::new()).is_empty());
     }
 }
