@@ -150,6 +150,10 @@ pub struct AlertEvent {
     pub active_since: u64,
 }
 
+/// The bits of the NaN that says that a series ends here, and no value: Prometheus' stale marker, as its remote
+/// write has it.
+pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
 /// A value of a series at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -161,6 +165,18 @@ pub struct Sample {
     pub time: u64,
     /// The value.
     pub value: f64,
+}
+
+impl Sample {
+    /// The stale marker of a series; `labels` sorted by name, `time` later than its last sample's.
+    pub fn stale(name: String, labels: Vec<Label>, time: u64) -> Self {
+        Self { name, labels, time, value: f64::from_bits(STALE_NAN) }
+    }
+
+    /// Whether it is no value but the end of its series, see [`STALE_NAN`]. Any other NaN is a value.
+    pub fn is_stale(&self) -> bool {
+        self.value.to_bits() == STALE_NAN
+    }
 }
 
 /// A record that a plugin cannot process, kept so that its author can find out why.
@@ -349,6 +365,19 @@ mod tests {
             let packed = rmp_serde::to_vec_named(&frame).unwrap();
             assert_eq!(rmp_serde::from_slice::<Frame>(&packed).unwrap(), frame);
         }
+    }
+
+    #[test]
+    fn a_stale_marker_survives_message_pack_bit_for_bit_and_other_nans_are_none() {
+        for bits in [STALE_NAN, 0x7ff8_0000_0000_0001, f64::NAN.to_bits()] {
+            let value = f64::from_bits(bits);
+            let frame = Frame::Sample(Sample { name: "up".into(), labels: vec![], time: 3, value });
+            let packed = rmp_serde::to_vec_named(&frame).unwrap();
+            let Frame::Sample(read) = rmp_serde::from_slice(&packed).unwrap() else { unreachable!() };
+            assert_eq!(read.value.to_bits(), bits);
+            assert_eq!(read.is_stale(), bits == STALE_NAN);
+        }
+        assert!(Sample::stale("up".into(), vec![], 3).is_stale());
     }
 
     #[test]

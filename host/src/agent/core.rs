@@ -21,6 +21,7 @@ use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle, trusted};
 use crate::model::{Sample, now_nanos};
 use crate::pipeline::commit::{self, CommitThread, Committer};
 use crate::pipeline::events;
+use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
@@ -38,6 +39,7 @@ pub(super) struct Core {
     pub(super) state: State,
     pub(super) committer: Committer,
     pub(super) series: Arc<SeriesStore>,
+    pub(super) live: LiveSeries,
     pub(super) router: Arc<Router>,
     pub(super) active_alerts: alerts::ActiveAlerts,
     pub(super) lifecycle: Lifecycle,
@@ -88,9 +90,11 @@ impl Core {
         let active_alerts = alerts::ActiveAlerts::default();
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
+        let live = LiveSeries::new(&registry)?;
         let shared = worker::Shared {
             committer: committer.clone(),
             samples: samples_into(series.clone()),
+            live: live.clone(),
             spool: Spool::open(&folders.data.join("spool"), &registry)?,
             plugin_metrics: PluginMetrics::new(&registry)?,
             metrics: workers.clone(),
@@ -117,6 +121,7 @@ impl Core {
             state,
             committer,
             series,
+            live,
             router,
             active_alerts,
             lifecycle,

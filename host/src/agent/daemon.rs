@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crossbeam_channel::Receiver;
 
 use super::control::{NotLoaded, Reloaded};
 use super::core::{Core, Folders};
+use super::descriptions::Descriptions;
 use super::every::Every;
 use super::lost::Lifelines;
 use super::maintenance::{self, Maintenance};
@@ -27,6 +29,7 @@ use crate::lanes::{self, Feeder, Lanes};
 use crate::lifecycle::config::ReloadConfig;
 use crate::lifecycle::{Brings, Lifecycle, NotChanged, PluginStatus, Rejections, Wanted};
 use crate::model::now_nanos;
+use crate::pipeline::carrier::Carrier;
 use crate::pipeline::circuit::Patience;
 use crate::pipeline::worker;
 use crate::sources::{self, SourceConfig, Sources};
@@ -54,6 +57,8 @@ pub(super) struct Parts {
     lanes: Lanes,
     feeder: Feeder,
     own_metrics: Every,
+    /// Whether a forwarder takes samples.
+    samples_wanted: Arc<AtomicBool>,
     maintenance: Every,
 }
 
@@ -82,7 +87,7 @@ impl Daemon {
             archive::Metrics::new(&core.registry)?,
             Arc::new(now_nanos),
         )?;
-        let forwarders = Forwarders::start(checked.forwarders.clone(), surroundings(), deps)?;
+        let forwarders = Forwarders::start(checked.forwarders.clone(), surroundings(&core), deps)?;
         lanes.set_readers(&readers(&checked));
         // Rejections are logged and shown where they arise; the agent runs with what is good.
         let started =
@@ -90,7 +95,11 @@ impl Daemon {
         let deps = sources::Deps {
             router: core.router.clone(),
             checkpoints: Arc::new(CommittedCheckpoints::new(core.state.clone(), core.committer.clone())),
-            samples: Arc::new(CommittedSamples::new(core.committer.clone(), core.series.clone())),
+            samples: Arc::new(CommittedSamples::new(
+                core.committer.clone(),
+                core.series.clone(),
+                core.live.clone(),
+            )),
             scans: Arc::new(CommittedScans::new(
                 core.state.clone(),
                 core.committer.clone(),
@@ -99,8 +108,11 @@ impl Daemon {
             metrics: sources::metrics::Metrics::new(&core.registry)?,
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
-        let (own_metrics, maintenance) = (take_own_metrics(&checked, &core)?, maintain(&core)?);
-        let parts = Parts { sources, archive, forwarders, lanes, feeder, own_metrics, maintenance };
+        let samples_wanted = Arc::new(AtomicBool::new(takes_samples(&checked)));
+        let own_metrics = take_own_metrics(&checked, &core, samples_wanted.clone())?;
+        let maintenance = maintain(&core)?;
+        let parts =
+            Parts { sources, archive, forwarders, lanes, feeder, own_metrics, samples_wanted, maintenance };
         let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
@@ -205,6 +217,7 @@ impl Daemon {
         parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
         let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
         parts.lanes.set_readers(&readers(checked));
+        parts.samples_wanted.store(takes_samples(checked), Ordering::Relaxed);
         sources.map_err(|error| error.to_string())?;
         forwarders.map_err(|error| error.to_string())
     }
@@ -229,9 +242,12 @@ impl Daemon {
     }
 }
 
-/// Takes the agent's own metrics into the series store from now on.
-fn take_own_metrics(checked: &Checked, core: &Core) -> anyhow::Result<Every> {
-    let mut own_metrics = OwnMetrics::new(&core.registry, core.series.clone())?;
+/// Takes the agent's own metrics into the series store from now on, and commits them while that is wanted.
+fn take_own_metrics(checked: &Checked, core: &Core, wanted: Arc<AtomicBool>) -> anyhow::Result<Every> {
+    let mut carrier = Carrier::new(core.committer.clone());
+    let carry = Box::new(move |samples| carrier.carry("the agent's own metrics", samples));
+    let mut own_metrics =
+        OwnMetrics::new(&core.registry, core.series.clone(), own_metrics::Upstream { wanted, carry })?;
     let interval = own_metrics::interval(checked.sources.values());
     Every::start("own metrics", interval, move || own_metrics.take(now_nanos()))
         .context("no thread can be started for the agent's own metrics; raise the limit of processes")
@@ -301,10 +317,16 @@ fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)>
     Ok(lanes::start(&fs, &folder, &checked.lanes, deps)?)
 }
 
-/// What forwarders are told of the machine.
-fn surroundings() -> forwarders::Surroundings {
+/// What forwarders are told of the machine and its metrics.
+fn surroundings(core: &Core) -> forwarders::Surroundings {
     let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    forwarders::Surroundings { node: node.into(), descriptions: Arc::new(Vec::new) }
+    let known = Descriptions::new(&core.registry);
+    forwarders::Surroundings { node: node.into(), descriptions: Arc::new(move || known.get()) }
+}
+
+/// Whether a forwarder takes samples.
+fn takes_samples(checked: &Checked) -> bool {
+    checked.forwarders.values().any(forwarders::Config::takes_samples)
 }
 
 /// Who reads the lanes: what none of them has passed is kept.

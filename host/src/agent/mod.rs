@@ -9,6 +9,7 @@ mod compiler_metrics;
 mod control;
 mod core;
 mod daemon;
+mod descriptions;
 mod disk;
 mod every;
 mod lost;

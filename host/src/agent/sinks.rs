@@ -7,7 +7,9 @@ use picket_series::{Clock, Store as SeriesStore};
 
 use super::renewals::Renewals;
 use crate::model::{Day, Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
+use crate::pipeline::carrier::Carrier;
 use crate::pipeline::commit::{Commit, Committer};
+use crate::pipeline::live::{LiveSeries, Owner};
 use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
 use crate::sources::{Checkpoints, CheckpointsUnreadable, NotCommitted, SampleSink, ScanLog};
@@ -44,30 +46,46 @@ impl Checkpoints for CommittedCheckpoints {
 }
 
 /// Samples of the `host` source: put into the series store and committed. In this order, so that rules hold
-/// over the host also while nothing can be committed, which is when they are needed.
+/// over the host also while nothing can be committed, which is when they are needed. What is not among the samples
+/// of a time, and was the time before, has ended.
 pub(super) struct CommittedSamples {
     committer: Committer,
     series: Arc<SeriesStore>,
+    live: LiveSeries,
 }
 
 impl CommittedSamples {
-    pub(super) fn new(committer: Committer, series: Arc<SeriesStore>) -> Self {
-        Self { committer, series }
+    pub(super) fn new(committer: Committer, series: Arc<SeriesStore>, live: LiveSeries) -> Self {
+        Self { committer, series, live }
     }
-}
 
-impl SampleSink for CommittedSamples {
-    fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
-        for sample in &samples {
+    fn show(&self, samples: &[Sample]) {
+        for sample in samples {
             let labels = sample.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
             // What the store refuses is counted there.
             let _ = self.series.append(&sample.name, labels, sample.time, sample.value);
         }
+    }
+}
+
+impl SampleSink for CommittedSamples {
+    fn samples(&self, source: &str, mut samples: Vec<Sample>) -> Result<(), NotCommitted> {
+        let now = samples.first().map_or_else(now_nanos, |sample| sample.time);
+        let ended = self.live.round(&Owner::Source(source.to_owned()), &samples, now);
+        samples.extend(ended);
+        self.show(&samples);
         let frames = samples.into_iter().map(Frame::Sample).collect();
         self.committer.commit(Commit { frames, writes: Vec::new() }).map(drop).map_err(|error| {
             tracing::error!(source, %error, "Samples cannot be committed; they are lost for upstream.");
             NotCommitted
         })
+    }
+
+    fn ended(&self, source: &str) {
+        let ended = self.live.ended(&Owner::Source(source.to_owned()), now_nanos());
+        self.show(&ended);
+        // What is lost is in the log; receivers take these series for ended after some minutes.
+        let _ = Carrier::new(self.committer.clone()).carry(source, ended);
     }
 }
 

@@ -83,7 +83,8 @@ fn alert<M: SerializeMap>(map: &mut M, alert: &AlertEvent) -> Result<(), M::Erro
 fn sample<M: SerializeMap>(map: &mut M, sample: &Sample) -> Result<(), M::Error> {
     map.serialize_entry("name", &sample.name)?;
     map.serialize_entry("labels", &Pairs(&sample.labels))?;
-    map.serialize_entry("value", &Number(sample.value))
+    map.serialize_entry("value", &Number(sample.value))?;
+    if sample.is_stale() { map.serialize_entry("stale", &true) } else { Ok(()) }
 }
 
 fn evidence<M: SerializeMap>(map: &mut M, evidence: &Evidence) -> Result<(), M::Error> {

@@ -94,6 +94,11 @@ pub(crate) fn examples() -> Vec<Frame> {
         }),
         Frame::Sample(sample("node_load1", vec![], 0.25)),
         Frame::Sample(sample("request_duration_seconds", vec![label("method", "GET")], f64::NAN)),
+        Frame::Sample(Sample::stale(
+            "node_filesystem_free_bytes".into(),
+            vec![label("device", "/dev/sdb1"), label("mountpoint", "/mnt")],
+            TIME,
+        )),
     ]
 }
 

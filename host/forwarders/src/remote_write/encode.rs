@@ -10,7 +10,7 @@ use super::message::{self, Label, MetricMetadata, MetricType, TimeSeries, WriteR
 use crate::{Description, Refused};
 
 /// Prometheus' stale marker: the series ends here.
-pub const STALE: u64 = 0x7ff0_0000_0000_0002;
+pub const STALE: u64 = picket_model::STALE_NAN;
 /// Every other NaN goes as Prometheus' own.
 const NAN: u64 = 0x7ff8_0000_0000_0001;
 /// A sample whose time is further ahead of this machine's clock is not sent: Prometheus would take it, and nothing

@@ -20,9 +20,6 @@ use super::VERSION;
 use super::attributes::Attributes;
 use crate::{Description, MetricType};
 
-/// The value by which Prometheus says that a series has ended ("staleness marker", `model/value/value.go`).
-const STALE: u64 = 0x7ff0_0000_0000_0002;
-
 /// The metrics of samples, each metric with all its data points, in the order in which they come first.
 pub(super) fn of(frames: &[&Frame], descriptions: &[Description], resource: Resource) -> ResourceMetrics {
     let described: Described = descriptions.iter().map(|known| (known.name.as_str(), known)).collect();
@@ -87,7 +84,7 @@ fn point(sample: &Sample) -> NumberDataPoint {
     for label in sample.labels.iter().filter(|label| !label.value.is_empty() && label.name != "__name__") {
         attributes.text(&label.name, &*label.value);
     }
-    let is_stale = sample.value.to_bits() == STALE;
+    let is_stale = sample.is_stale();
     NumberDataPoint {
         attributes: attributes.done(),
         start_time_unix_nano: 0,
