@@ -303,8 +303,12 @@ fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)>
 
 /// What forwarders are told of the machine.
 fn surroundings() -> forwarders::Surroundings {
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    forwarders::Surroundings { node: node.into(), descriptions: Arc::new(Vec::new) }
+    forwarders::Surroundings { node: node_name().into(), descriptions: Arc::new(Vec::new) }
+}
+
+/// This machine's name, as receivers see it.
+pub(super) fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Who reads the lanes: what none of them has passed is kept.

@@ -6,6 +6,7 @@ mod archive;
 mod authors;
 mod bad_input;
 mod change;
+mod connect;
 mod containers;
 mod crash;
 mod ended;
