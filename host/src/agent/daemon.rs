@@ -74,6 +74,7 @@ impl Daemon {
             state: core.state.clone(),
             aside: Aside::new(&checked.data_dir.join("refused")),
             metrics: forwarders::Metrics::new(&core.registry)?,
+            taps: core.taps.clone(),
         };
         let archive = Archive::open(
             &checked.data_dir.join("archive"),

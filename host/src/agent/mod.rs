@@ -16,6 +16,7 @@ mod lost;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
+mod points;
 mod renewals;
 mod retry;
 mod series;

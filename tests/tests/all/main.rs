@@ -16,3 +16,4 @@ mod ledger;
 mod reload;
 mod samples;
 mod servers;
+mod tap;

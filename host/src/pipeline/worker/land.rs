@@ -73,6 +73,7 @@ impl Worker {
                 if !samples.is_empty() {
                     (self.shared.samples)(&samples);
                 }
+                self.shared.taps.committed(&self.generation.origin.plugin, &results.frames);
                 self.shared.plugin_metrics.add(&self.generation.origin.plugin, results.deltas);
                 Ok(())
             }
