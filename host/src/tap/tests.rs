@@ -1,3 +1,4 @@
+//! What taps show, drop and end, without an agent around them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 use std::task::Waker;
 
