@@ -7,6 +7,7 @@
 pub use picket_model as model;
 
 pub mod config;
+pub mod tap;
 pub mod telemetry;
 
 pub mod sources;

@@ -13,6 +13,7 @@ use prometheus::Registry;
 use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
 use super::disk::{self, Refused};
+use super::upstreams;
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
 use crate::forwarders;
@@ -33,11 +34,13 @@ pub struct Found {
 }
 
 /// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder,
-/// the sources and the forwarders.
-pub fn check(checked: &Checked) -> Found {
+/// the sources and the forwarders; with `connect` also whether the forwarders' receivers take anything. What is wrong
+/// with a receiver, and not with this machine, is a [`Code::Upstream`].
+pub fn check(checked: &Checked, connect: bool) -> Found {
     let mut found = Found::default();
     data_folder(checked, rustix::process::geteuid().as_raw(), &mut found);
     sources(checked, &mut found);
+    upstreams::look(checked, connect, &mut found);
     let problems = &mut found.problems;
     problems.extend(forwarders(checked));
     match plugins(checked) {

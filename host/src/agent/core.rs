@@ -29,6 +29,7 @@ use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
 use crate::sources::SourceConfig;
 use crate::state::State;
+use crate::tap::Taps;
 
 /// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
 const TICK: Duration = Duration::from_millis(5);
@@ -47,6 +48,8 @@ pub(super) struct Core {
     pub(super) heard: Receiver<worker::Event>,
     pub(super) engine: Arc<Engine>,
     pub(super) workers: WorkerMetrics,
+    /// Where people see what passes.
+    pub(super) taps: Taps,
     commit_thread: CommitThread,
 }
 
@@ -91,6 +94,7 @@ impl Core {
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
         let live = LiveSeries::new(&registry)?;
+        let taps = Taps::default();
         let shared = worker::Shared {
             committer: committer.clone(),
             samples: samples_into(series.clone()),
@@ -99,8 +103,9 @@ impl Core {
             plugin_metrics: PluginMetrics::new(&registry)?,
             metrics: workers.clone(),
             events,
+            taps: taps.clone(),
         };
-        let router = Arc::new(Router::new());
+        let router = Arc::new(Router::tapped(taps.clone()));
         let lifecycle = Lifecycle::new(Deps {
             compiler,
             shared,
@@ -128,6 +133,7 @@ impl Core {
             heard,
             engine,
             workers,
+            taps,
             commit_thread,
         })
     }

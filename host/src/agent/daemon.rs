@@ -79,6 +79,7 @@ impl Daemon {
             state: core.state.clone(),
             aside: Aside::new(&checked.data_dir.join("refused")),
             metrics: forwarders::Metrics::new(&core.registry)?,
+            taps: core.taps.clone(),
         };
         let archive = Archive::open(
             &checked.data_dir.join("archive"),
@@ -319,9 +320,13 @@ fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)>
 
 /// What forwarders are told of the machine and its metrics.
 fn surroundings(core: &Core) -> forwarders::Surroundings {
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let known = Descriptions::new(&core.registry);
-    forwarders::Surroundings { node: node.into(), descriptions: Arc::new(move || known.get()) }
+    forwarders::Surroundings { node: node_name().into(), descriptions: Arc::new(move || known.get()) }
+}
+
+/// This machine's name, as receivers see it.
+pub(super) fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Whether a forwarder takes samples.

@@ -13,7 +13,7 @@ use super::core::Core;
 use super::daemon::Parts;
 use crate::alerts::ActiveAlerts;
 use crate::api::dto::{self, Time};
-use crate::api::{FindingQuery, FindingsError, View};
+use crate::api::{FindingQuery, FindingsError, TapError, View};
 use crate::archive::{Query, SearchError};
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
@@ -21,6 +21,7 @@ use crate::model::{Severity, now_nanos};
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::state::State;
+use crate::tap::{NoTap, Point, Tapped, Taps, Way};
 
 /// Handles on everything that is shown.
 pub(super) struct Shown {
@@ -32,6 +33,7 @@ pub(super) struct Shown {
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
+    taps: Taps,
     parts: Arc<Mutex<Option<Parts>>>,
     facts: Mutex<Facts>,
 }
@@ -64,6 +66,7 @@ impl Shown {
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
+            taps: core.taps.clone(),
             parts,
             facts: Mutex::new(facts),
         };
@@ -175,6 +178,19 @@ pub(super) struct AgentView {
 impl AgentView {
     pub(super) fn new(shown: Arc<Shown>, control: Control) -> Self {
         Self { shown, control }
+    }
+
+    /// The points of a part of the way, with the kinds of sources.
+    fn points(&self, way: Way) -> Result<Vec<(String, String)>, TapError> {
+        let plugins = || self.shown.statuses.all().into_iter().map(|plugin| (plugin.name, String::new()));
+        let points = self.shown.parts(|parts| match way {
+            Way::Source => parts.sources.status().into_iter().map(|it| (it.name, it.kind)).collect(),
+            Way::Plugin => plugins().collect(),
+            Way::Forwarder => {
+                parts.forwarders.status().into_iter().map(|it| (it.name, it.kind.to_owned())).collect()
+            }
+        });
+        points.ok_or_else(|| TapError::Unavailable(NoTap::Stopping.to_string()))
     }
 }
 
@@ -304,6 +320,18 @@ impl View for AgentView {
             }
         };
         dto::ReloadReport { problems, plugins }
+    }
+
+    fn tap(&self, point: &Point, limit: u32) -> Result<Tapped, TapError> {
+        super::points::check(point, &self.points(point.way)?)?;
+        self.shown.taps.open(point.clone(), limit).map_err(|error| match error {
+            NoTap::TooMany => TapError::Busy(error.to_string()),
+            NoTap::Stopping => TapError::Unavailable(error.to_string()),
+        })
+    }
+
+    fn end_taps(&self) {
+        self.shown.taps.end();
     }
 }
 

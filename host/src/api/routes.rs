@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::reload::Reloads;
+use super::tap;
 use super::view::View;
 use crate::model::now_nanos;
 
@@ -47,7 +48,7 @@ pub(super) struct Shared {
 }
 
 /// Every path there is; a metric's label takes these values only.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/healthz",
     "/readyz",
     "/startupz",
@@ -56,14 +57,15 @@ const PATHS: [&str; 9] = [
     "/api/v1/plugins",
     "/api/v1/findings",
     "/api/v1/alerts",
+    "/api/v1/tap",
     "/-/reload",
 ];
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
-    let reload = match access {
-        Access::Everything => post(reload),
-        Access::Read => post(refuse_to_change),
+    let (reload, tap) = match access {
+        Access::Everything => (post(reload), get(tap::tap)),
+        Access::Read => (post(refuse_to_change), get(tap::refuse)),
     };
     Router::new()
         .route("/healthz", get(healthz))
@@ -74,6 +76,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
@@ -137,7 +140,7 @@ fn addressed_as_local(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Runs what may block on a thread that may.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     shared: &Shared,
     ask: impl FnOnce(&dyn View) -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
 use crate::state::{MemoryTable, State};
+use crate::tap::Taps;
 
 /// Longer than any test needs.
 const LONG: Duration = Duration::from_secs(60);
@@ -82,7 +83,7 @@ impl Agent {
             lanes::Deps { committer: committer.clone(), state: state.clone(), kept, metrics: lanes_metrics };
         let (lanes, feeder) = lanes::start(&fs, Path::new("/lanes"), &bounds, deps).unwrap();
         let aside = Aside::new(&self.folder());
-        let deps = Deps { lanes, state, aside, metrics };
+        let deps = Deps { lanes, state, aside, metrics, taps: Taps::default() };
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || now.load(Ordering::Relaxed));
         let archive = Archive::open(&self.folder(), self.config, deps, self.metrics.clone(), clock).unwrap();

@@ -30,6 +30,7 @@ mod text;
 mod tree;
 
 pub use checked::Checked;
+pub use decode::nearest;
 pub use environment::PREFIX;
 pub use files::{Excerpt, Place};
 pub use load::{Flag, Options, load, load_text, socket};

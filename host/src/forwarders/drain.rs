@@ -25,6 +25,7 @@ use super::metrics::Metrics;
 use super::worker::Worker;
 use crate::lanes::{Lanes, Place};
 use crate::state::{State, StateError};
+use crate::tap::Taps;
 
 /// The name of the archive's drain, which no forwarder may have.
 pub const ARCHIVE: &str = "archive";
@@ -40,6 +41,8 @@ pub struct Deps {
     pub aside: Aside,
     /// Of all drains.
     pub metrics: Metrics,
+    /// Where people see what is handed over.
+    pub taps: Taps,
 }
 
 /// How a drain reads and retries.

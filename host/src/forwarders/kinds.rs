@@ -110,6 +110,18 @@ impl Config {
         Ok(())
     }
 
+    /// Where it sends to, for messages; none when what its probe finds names that itself. A query may hold a token,
+    /// and is left out.
+    pub fn receiver(&self) -> Option<String> {
+        let shown = |url: &http::Url| url.to_string().split('?').next().unwrap_or_default().to_owned();
+        match self {
+            Self::Alertmanager(_) | Self::File(_) | Self::Webhook(_) => None,
+            Self::Fluent(config) => Some(config.address.to_string()),
+            Self::Otlp(config) => Some(shown(&config.url)),
+            Self::RemoteWrite(config) => Some(shown(&config.url)),
+        }
+    }
+
     /// Whether it talks to something over the network.
     pub fn needs_network(&self) -> bool {
         !matches!(self, Self::File(_))
@@ -151,7 +163,11 @@ impl Config {
         match self {
             Self::File(config) => Ok(Box::new(FileForwarder::new(config.clone()))),
             Self::Alertmanager(config) => boxed(AlertmanagerForwarder::new(config, link)),
-            Self::Fluent(config) => boxed(FluentForwarder::new(config.clone(), link)),
+            Self::Fluent(config) => {
+                // It reads them anew for each connection; what cannot be read shows now all the same.
+                config.try_files()?;
+                boxed(FluentForwarder::new(config.clone(), link))
+            }
             Self::Otlp(config) => boxed(OtlpForwarder::new(config.clone(), link)),
             Self::RemoteWrite(config) => boxed(RemoteWrite::new(config, link)),
             Self::Webhook(config) => boxed(WebhookForwarder::new(config, link)),

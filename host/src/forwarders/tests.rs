@@ -18,6 +18,7 @@ use crate::lanes::{self, Feeder, Lanes};
 use crate::model::{Frame, FrameKind, Sample, Span};
 use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
 use crate::state::{MemoryTable, State};
+use crate::tap::Taps;
 
 /// Longer than any test needs.
 const LONG: Duration = Duration::from_secs(60);
@@ -66,7 +67,13 @@ impl Agent {
     fn deps(&self) -> Deps {
         let (_, lanes, _, _, state) = self.running.as_ref().unwrap();
         let aside = Aside::new(self.folder.path());
-        Deps { lanes: lanes.clone(), state: state.clone(), aside, metrics: self.metrics.clone() }
+        Deps {
+            lanes: lanes.clone(),
+            state: state.clone(),
+            aside,
+            metrics: self.metrics.clone(),
+            taps: Taps::default(),
+        }
     }
 
     /// One commit of samples with these numbers.

@@ -15,6 +15,7 @@ use super::reading::{Next, Read, Reading};
 use crate::lanes::{Lanes, Place};
 use crate::model::Lane;
 use crate::state::StateError;
+use crate::tap::Outcome;
 use crate::telemetry;
 
 /// How long the thread sleeps when nothing comes: what a forwarder does now and then without a batch is so late
@@ -231,6 +232,10 @@ impl Worker {
         }
         match self.forwarder.send(&read.batch) {
             Ok(sent) => {
+                self.tell(&read, |at| match sent.refused.iter().any(|refused| refused.frame == at) {
+                    true => Outcome::Refused,
+                    false => Outcome::Accepted,
+                });
                 self.accepted(&read, &sent);
                 self.cursor.places[read.lane.index()] = read.place;
                 self.cursor.note = sent.note.unwrap_or_else(|| std::mem::take(&mut self.cursor.note));
@@ -240,11 +245,17 @@ impl Worker {
                 Ok(Step::Went)
             }
             Err(error) => {
+                self.tell(&read, |_| Outcome::Failed);
                 self.resumed = false;
                 self.in_hand = Some(read);
                 Err(error.into())
             }
         }
+    }
+
+    /// Shows a batch to those who look.
+    fn tell(&self, read: &Read, outcome: impl Fn(usize) -> Outcome) {
+        self.deps.taps.handed_over(&self.name, &read.batch.frames, outcome);
     }
 
     /// Counts what became of a batch and sets aside what was refused.

@@ -198,6 +198,12 @@ pub(super) const WALLS: &[Wall] = &[
         reason: "logging and metrics are set up before anything they serve",
     },
     Wall {
+        from: "host/src/tap",
+        not: &["picket"],
+        except: &["picket::tap", "picket::model"],
+        reason: "whoever hands something on may show it there, so it knows none of them",
+    },
+    Wall {
         from: "host/sandbox/",
         not: &["picket", "picket_journal", "picket_series"],
         except: &[],

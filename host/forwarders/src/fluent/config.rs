@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Address;
 use crate::secret::{Secret, SecretError};
-use crate::{BackoffConfig, BatchConfig, BatchLimits, Compression, select, tls};
+use crate::{BackoffConfig, BatchConfig, BatchLimits, Compression, SendError, select, tls};
 
 /// What suits receivers: many limit a chunk to a megabyte, and events are up to twice as large as in the journal.
 /// Findings are no more than a second late.
@@ -141,6 +141,17 @@ impl Config {
         } else {
             Ok(())
         }
+    }
+
+    /// Reads certificates and secrets and forgets them again: whether a connection would find what it needs.
+    pub fn try_files(&self) -> Result<(), SendError> {
+        let unusable = |error: SecretError| SendError::unusable(error.to_string());
+        self.shared_key().map_err(unusable)?;
+        self.user().map_err(unusable)?;
+        if let Some(wanted) = &self.tls {
+            tls::client_config(wanted).map_err(|error| SendError::unusable(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The key that is shared with the receiver; none when none is configured.

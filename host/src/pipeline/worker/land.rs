@@ -76,6 +76,7 @@ impl Worker {
                     let owner = Owner::Plugin(self.generation.origin.plugin.clone());
                     self.shared.live.made(&owner, samples, now_nanos());
                 }
+                self.shared.taps.committed(&self.generation.origin.plugin, &results.frames);
                 self.shared.plugin_metrics.add(&self.generation.origin.plugin, results.deltas);
                 Ok(())
             }

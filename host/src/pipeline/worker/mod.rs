@@ -42,6 +42,7 @@ use super::spool::Spool;
 use super::work::Work;
 use crate::alerts::Alerts;
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
+use crate::tap::Taps;
 
 pub use super::events::{Event, Place};
 pub use anew::Anew;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub metrics: WorkerMetrics,
     /// What happens to generations, for the lifecycle.
     pub events: Sender<Event>,
+    /// Where people see what plugins commit.
+    pub taps: Taps,
 }
 
 /// A generation that gave way and comes back if its successor's first call fails.
