@@ -71,7 +71,8 @@ impl Core {
         if !repair.is_clean() {
             tracing::warn!(
                 ?repair,
-                "The journal was repaired after a crash; what was cut off had never been acknowledged."
+                "The journal was repaired. After a crash, what was cut off had never been acknowledged; damage by the \
+                 disk is told by what comes now."
             );
         }
         let metrics = commit::Metrics::new(&registry)?;

@@ -138,32 +138,40 @@ impl Database {
         Ok(())
     }
 
+    /// Reads something; unless the system refuses, it is damage that keeps it from being read.
+    fn looked_up<T>(&self, dir: &Path, read: impl FnOnce(&Self) -> sled::Result<T>) -> Result<T, StateError> {
+        match catch_unwind(AssertUnwindSafe(|| read(self))) {
+            Ok(found) => found.map_err(|error| explain_damage(dir, error)),
+            Err(_) => Err(damaged(dir, "sled panics")),
+        }
+    }
+
     /// Looks through all entries: whether sled can read them, whether one is missing or old, and whether they are
-    /// as new as the backup.
+    /// as new as they were once known to be.
     fn check(&self, dir: &Path) -> Result<(), StateError> {
-        let format = self.caught(dir, |database| database.db.get(keys::format()))?;
+        let format = self.looked_up(dir, |database| database.db.get(keys::format()))?;
         if is_newer(format.as_deref()) {
             // Told by who reads the format; what a newer version keeps there is not judged.
             return Ok(());
         }
-        let read =
-            catch_unwind(AssertUnwindSafe(|| self.add_up())).map_err(|_| damaged(dir, "sled panics"))?;
-        let (stored, found) = read.map_err(|error| explain_damage(dir, error))?;
-        let backup = dump::position(&dir.join(repair::BACKUP));
+        let (stored, found) = self.looked_up(dir, Self::add_up)?;
+        // Up to where commits were durable, as far as the files beside it say.
+        let beside = [repair::BACKUP, repair::FACTS].map(|name| dir.join(name));
+        let synced = beside.iter().filter_map(|path| dump::position(path)).max();
         match stored {
             Some(stored) if stored == Some(found) => {}
             Some(_) => return Err(damaged(dir, "entries are missing")),
-            None if backup.is_some() || dir.join(repair::FACTS).exists() => {
+            None if beside.iter().any(|path| path.exists()) => {
                 return Err(damaged(dir, "it is not complete"));
             }
             // It is new, or a version wrote it that kept no sum.
             None => self.caught(dir, |database| database.begin_with(found, sled::Batch::default()))?,
         }
         *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = found;
-        let applied = self.caught(dir, |database| database.db.get(keys::applied()))?;
-        match backup {
-            Some(backup) if value::applied(applied.as_deref())? < backup => {
-                Err(damaged(dir, "it is older than its backup"))
+        let applied = self.looked_up(dir, |database| database.db.get(keys::applied()))?;
+        match value::applied(applied.as_deref())? {
+            applied if synced.is_some_and(|synced| applied < synced) => {
+                Err(damaged(dir, "the last of what was synced is missing"))
             }
             _ => Ok(()),
         }

@@ -156,7 +156,7 @@ impl State {
         self.inner.table.sync()?;
         self.facts().synced(facts);
         let _writer = self.lock();
-        if let Err(error) = self.inner.table.keep_facts() {
+        if let Err(error) = self.inner.table.keep_facts(applied) {
             // Needed only if the table is damaged before the next sync.
             tracing::warn!(%error, "Cursors and other facts cannot be copied for a repair of the state now.");
         }

@@ -2,7 +2,8 @@
 //!
 //! - `backup`: everything but what is remembered of files, as of a place of the journal, which is kept from there
 //!   on. The commit thread writes it now and then.
-//! - `facts`: the facts outside of commits, which no journal has, as of the last sync.
+//! - `facts`: the facts outside of commits, which no journal has, as of the last sync. It also says up to where
+//!   commits were durable then: a database that has not got so far has lost some.
 //!
 //! What the journal has behind the backup is applied by the commit thread, as after any crash.
 

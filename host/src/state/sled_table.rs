@@ -233,9 +233,9 @@ impl Table for SledTable {
         Some(Backup { at, bytes: fs::metadata(&path).ok()?.len() })
     }
 
-    fn keep_facts(&self) -> Result<(), StateError> {
+    fn keep_facts(&self, synced: Position) -> Result<(), StateError> {
         if self.facts_changed.swap(false, Ordering::AcqRel) {
-            let kept = self.dump(repair::FACTS, Position::ZERO, &keys::FACTS, |_| true);
+            let kept = self.dump(repair::FACTS, synced, &keys::FACTS, |_| true);
             kept.inspect_err(|_| self.facts_changed.store(true, Ordering::Release))?;
         }
         Ok(())

@@ -51,8 +51,9 @@ pub trait Table: Send + Sync {
         None
     }
 
-    /// Keeps a copy of the facts, if they have changed since the last. Nothing is applied meanwhile.
-    fn keep_facts(&self) -> Result<(), StateError> {
+    /// Keeps a copy of the facts, if they have changed since the last. Nothing is applied meanwhile. What was
+    /// applied up to the given place is durable.
+    fn keep_facts(&self, _synced: Position) -> Result<(), StateError> {
         Ok(())
     }
 

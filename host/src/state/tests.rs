@@ -4,6 +4,7 @@
 mod model;
 mod on_disk;
 mod remembered;
+mod repair;
 
 use super::*;
 use crate::model::{Day, Digest};
