@@ -181,7 +181,7 @@ impl Run {
                 writer.go_back_to(end);
             }
             let noted = noted_next(&self.state, writer.lane());
-            if noted > writer.next() && writer.written().segment < first.segment {
+            if noted > writer.next() && writer.written().segment.max(1) < first.segment {
                 tracing::error!(
                     lane = writer.lane().name(),
                     frames = noted - writer.next(),
@@ -221,6 +221,7 @@ impl Run {
             self.release();
             let failed = copied.is_err() || synced.is_err();
             if stop && (failed || !self.tail.has_more(self.reader.position())) {
+                self.note_next();
                 return;
             }
             match failed {

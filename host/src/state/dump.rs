@@ -152,6 +152,12 @@ fn header(at: Position) -> [u8; HEADER_BYTES] {
     header
 }
 
+/// Gives back the room of a file that was not finished.
+pub(super) fn discard(path: &Path) {
+    // The next one overwrites it.
+    let _ = fs::remove_file(unfinished(path));
+}
+
 fn unfinished(path: &Path) -> PathBuf {
     path.with_extension("new")
 }

@@ -57,7 +57,7 @@ impl State {
             match value {
                 Ok(value) => found.push((name, value.bytes)),
                 Err(error @ StateError::Damaged { .. }) => {
-                    tracing::error!(name, %error, "A stored fact is damaged and is passed over.");
+                    tracing::error!(fact = name, %error, "A stored fact is damaged and is passed over.");
                 }
                 Err(error) => return Err(error),
             }

@@ -81,7 +81,7 @@ impl SledTable {
         worked
     }
 
-    /// Writes entries under some prefixes to a file.
+    /// Writes entries under some prefixes to a file. After an error the file before it is there.
     fn dump(
         &self,
         name: &str,
@@ -90,8 +90,19 @@ impl SledTable {
         wanted: fn(&[u8]) -> bool,
     ) -> Result<u64, StateError> {
         let path = self.dir.join(name);
-        let failed = || StateError::io("write", &path);
-        let mut dump = Dump::begin(&path, at).map_err(failed())?;
+        let dumped = self.dump_to(&path, at, prefixes, wanted);
+        dumped.inspect_err(|_| dump::discard(&path))
+    }
+
+    fn dump_to(
+        &self,
+        path: &Path,
+        at: Position,
+        prefixes: &[&[u8]],
+        wanted: fn(&[u8]) -> bool,
+    ) -> Result<u64, StateError> {
+        let failed = || StateError::io("write", path);
+        let mut dump = Dump::begin(path, at).map_err(failed())?;
         for prefix in prefixes {
             let mut after: Option<Vec<u8>> = None;
             loop {
@@ -223,6 +234,8 @@ impl Table for SledTable {
     }
 
     fn back_up(&self, at: Position) -> Result<Option<Backup>, StateError> {
+        // What is left on a nearly full disk is for commits.
+        self.check_room()?;
         let bytes = self.dump(repair::BACKUP, at, &[&b""[..]], |key| !keys::is_cache(key))?;
         Ok(Some(Backup { at, bytes }))
     }
