@@ -203,27 +203,24 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains(LOCKED))
 }
 
+/// How long a damaged database may go on holding its lock. A panic of sled may have left something that never
+/// lets go; it does not write any more.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
 /// Waits until nobody holds the database in a folder any more: an old one that still writes would write into
-/// what takes its place.
-pub(super) fn wait_until_closed(folder: &Path) -> Result<(), StateError> {
+/// what takes its place. Says whether it came to that.
+pub(super) fn wait_until_closed(folder: &Path) -> bool {
     let path = folder.join("db");
-    let until = Instant::now() + CLOSING;
+    let until = Instant::now() + LETTING_GO;
     loop {
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            // There is nothing that could be held.
-            Err(_) => return Ok(()),
-        };
+        // What is not there, or cannot be asked, is not held.
+        let Ok(file) = File::open(&path) else { return true };
         match file.try_lock() {
-            Ok(()) => return Ok(()),
             Err(fs::TryLockError::WouldBlock) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Err(fs::TryLockError::WouldBlock) => {
-                let source = io::Error::other("it is still in use: restart the agent");
-                return Err(StateError::Io { operation: "set aside", path: folder.to_owned(), source });
-            }
-            Err(fs::TryLockError::Error(error)) => return Err(StateError::io("lock", &path)(error)),
+            Err(fs::TryLockError::WouldBlock) => return false,
+            Ok(()) | Err(fs::TryLockError::Error(_)) => return true,
         }
     }
 }

@@ -109,7 +109,14 @@ impl State {
     /// Fails when another agent holds the folder, when a newer version has written it, when the disk
     /// is full even without the ballast, or when the system fails. Damage is repaired: see [`repairs`](Self::repairs).
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
-        Self::with_table(Arc::new(sled_table::SledTable::open(dir, cache_bytes)?))
+        Self::with_table(Arc::new(sled_table::SledTable::open(dir, cache_bytes, true)?))
+    }
+
+    /// Fails as [`open`](Self::open) would, and with [`StateError::Damaged`] where that would repair: nothing is
+    /// set aside.
+    pub fn inspect(dir: &Path, cache_bytes: u64) -> Result<(), StateError> {
+        let table = sled_table::SledTable::open(dir, cache_bytes, false)?;
+        Self::with_table(Arc::new(table)).map(|_| ())
     }
 
     /// The state in any table: tests use [`MemoryTable`].

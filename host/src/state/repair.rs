@@ -51,7 +51,9 @@ pub(super) fn set_aside(dir: &Path) -> Result<(), StateError> {
     if !folder.exists() {
         return Ok(());
     }
-    wait_until_closed(&folder)?;
+    if !wait_until_closed(&folder) {
+        tracing::warn!(path = %folder.display(), "The damaged database is still held by this process.");
+    }
     for old in earlier(dir).map_err(StateError::io("list", dir))? {
         fs::remove_dir_all(&old).map_err(StateError::io("remove", &old))?;
     }

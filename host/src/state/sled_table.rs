@@ -37,7 +37,8 @@ pub(super) struct SledTable {
 }
 
 impl SledTable {
-    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
+    /// Opens the table in a folder. A damaged one is repaired, or is an error unless `repairs`.
+    pub(super) fn open(dir: &Path, cache_bytes: u64, repairs: bool) -> Result<Self, StateError> {
         let mut folder = fs::DirBuilder::new();
         folder.recursive(true).mode(0o700).create(dir).map_err(StateError::io("make the folder", dir))?;
         let lock = lock(dir)?;
@@ -45,7 +46,10 @@ impl SledTable {
         if !dir.join(DATABASE).exists() && !make_room(dir, &ballast)? {
             return Err(StateError::Full { dir: dir.to_owned() });
         }
-        let (database, repairs) = open_or_repair(dir, cache_bytes, &ballast)?;
+        let (database, repairs) = match repairs {
+            true => open_or_repair(dir, cache_bytes, &ballast)?,
+            false => (with_room(&ballast, dir, || Database::open(dir, cache_bytes))?, Repairs::default()),
+        };
         let table = Self {
             dir: dir.to_owned(),
             cache_bytes,

@@ -22,16 +22,21 @@ fn value(number: u64) -> Vec<u8> {
 /// between and synced at the end. Returns how many commits it has, and up to which they are in the backup.
 fn make(dir: &Path) -> (u64, u64) {
     let (commits, backed_up) = (60, 40);
-    let state = open(dir).unwrap();
+    let mut state = open(dir).unwrap();
     for number in 1..=commits {
         state.apply(&[set(&format!("{number:03}"), &value(number), None)], at(number)).unwrap();
         state.meta_put("cursor/x", value(number)).unwrap();
         if number == backed_up {
             state.sync().unwrap();
             assert_eq!(state.back_up().unwrap().unwrap().at, at(backed_up));
+            drop(state);
+            state = open(dir).unwrap();
         }
     }
     state.sync().unwrap();
+    drop(state);
+    // sled's own threads end a little later.
+    assert!(crate::state::database::wait_until_closed(&dir.join("db")));
     (commits, backed_up)
 }
 
