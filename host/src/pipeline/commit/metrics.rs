@@ -1,5 +1,6 @@
 //! What the commit thread counts.
 
+use picket_journal::Repair;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, exponential_buckets,
 };
@@ -43,6 +44,10 @@ pub struct Metrics {
     repairs: IntCounter,
     /// What a repair could not save.
     lost: IntCounterVec,
+    /// What the opening of the journal cut off.
+    cut_bytes: IntCounter,
+    /// Segments of it with a damaged header.
+    damaged_segments: IntCounter,
 }
 
 /// What can be lost to the state, for the label `what`.
@@ -115,7 +120,21 @@ impl Metrics {
                 "How often a damaged state was set aside and filled again from its backup and the journal.",
             )?,
             lost: registered(registry, lost)?,
+            cut_bytes: counter(
+                "picket_journal_cut_bytes_total",
+                "Bytes cut off the journal's end at the start; after a crash they were never acknowledged.",
+            )?,
+            damaged_segments: counter(
+                "picket_journal_damaged_segments_total",
+                "Segments of the journal with a damaged header; a last one is set aside, others are read.",
+            )?,
         })
+    }
+
+    /// Counts what the opening of the journal has repaired.
+    pub fn journal_repaired(&self, repair: &Repair) {
+        self.cut_bytes.inc_by(repair.cut_bytes);
+        self.damaged_segments.inc_by(repair.damaged_headers + repair.set_aside.len() as u64);
     }
 
     /// Counts what the state has repaired; given are the sums since it was opened.
