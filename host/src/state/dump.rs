@@ -201,7 +201,7 @@ mod tests {
         let good = written(&path);
         for at in (0..good.len()).filter(|at| *at < 100 || at % 97 == 0 || *at > good.len() - 40) {
             let mut bad = good.clone();
-            bad[at] ^= 1 << (at % 8);
+            bad[at] ^= 1u8 << (at % 8);
             fs::write(&path, &bad).unwrap();
             assert!(!is_whole(&path), "byte {at}");
             assert_eq!(position(&path).is_none(), at < HEADER_BYTES, "byte {at}");

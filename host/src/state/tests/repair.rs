@@ -90,7 +90,7 @@ fn whatever_is_flipped_or_cut_the_state_opens_and_shows_a_moment_no_older_than_i
             // Most of a segment is empty; where something stands is where it hurts.
             let full = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last as u64 + 1);
             for _ in 0..=rng.below(4) {
-                bytes[rng.below(full) as usize] ^= 1 << rng.below(8);
+                bytes[rng.below(full) as usize] ^= 1u8 << rng.below(8);
             }
         }
         fs::write(file, bytes).unwrap();
