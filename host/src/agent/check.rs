@@ -127,7 +127,14 @@ fn data_folder(checked: &Checked, caller: u32, found: &mut Found) {
         ));
     }
     let state = checked.data_dir.join("state");
-    let opened = if state.exists() { State::open(&state, checked.state.cache.0).err() } else { None };
+    let opened = if state.exists() { State::inspect(&state, checked.state.cache.0).err() } else { None };
+    let opened = match opened {
+        Some(StateError::Damaged { what }) => {
+            found.notes.push(format!("{what} is damaged: the agent repairs it when it starts"));
+            None
+        }
+        other => other,
+    };
     let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
     let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
     found.problems.extend(messages.into_iter().flatten().map(problem));

@@ -76,10 +76,12 @@ impl Core {
         if !repair.is_clean() {
             tracing::warn!(
                 ?repair,
-                "The journal was repaired after a crash; what was cut off had never been acknowledged."
+                "The journal was repaired. After a crash, what was cut off had never been acknowledged; after \
+                 damage by the disk it may have been."
             );
         }
         let metrics = commit::Metrics::new(&registry)?;
+        metrics.journal_repaired(&repair);
         let (committer, commit_thread) = commit::start(journal, state.clone(), commits, metrics)?;
 
         let series = Arc::new(SeriesStore::new(

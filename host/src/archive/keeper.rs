@@ -238,9 +238,12 @@ impl Forwarder for Writer {
     fn resume(&mut self, note: &[u8]) -> Result<(), SendError> {
         let index = match note {
             [] => None,
-            note => Some(rmp_serde::from_slice(note).map_err(|error| {
-                SendError::later(format!("the stored index of the archive cannot be read: {error}"))
-            })?),
+            note => rmp_serde::from_slice(note)
+                .inspect_err(|error| {
+                    self.view.metrics.damaged.inc();
+                    tracing::error!(%error, "The stored index of the archive is damaged; its files are read.");
+                })
+                .ok(),
         };
         self.open(index).map_err(self.failed("open"))?;
         self.view.show(&self.index);

@@ -147,11 +147,16 @@ pub type Make<'a> = dyn FnOnce(watch::Receiver<Option<Instant>>) -> Box<dyn Forw
 
 impl Drain {
     /// Starts a drain of its own thread from its stored cursor, or from the oldest result when it
-    /// has none. `name` is the forwarder's; the cursor is stored under it.
+    /// has none. `name` is the forwarder's; the cursor is stored under it. A damaged cursor is counted and is
+    /// none; one of a newer version is an error.
     pub fn start(name: &str, make: Box<Make<'_>>, config: Config, deps: Deps) -> Result<Self, StartError> {
-        let cursor = match deps.state.meta_get(&meta_name(name))? {
-            Some(stored) => Cursor::decode(name, &stored)?,
-            None => Cursor::default(),
+        let cursor = match stored_cursor(name, &deps.state) {
+            Err(StartError::Cursor(error @ CursorError::Damaged { .. })) => {
+                tracing::error!(forwarder = name, %error, "It begins with the oldest result, and repeats some.");
+                deps.metrics.cursor_damaged(name);
+                Cursor::default()
+            }
+            other => other?,
         };
         let (stop, watched) = watch::channel(None);
         let shared = Arc::new(Shared { stop, status: Mutex::default() });
@@ -201,6 +206,18 @@ impl Shared {
 
     pub(super) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cursor of an earlier run, or one before everything.
+fn stored_cursor(name: &str, state: &State) -> Result<Cursor, StartError> {
+    match state.meta_get(&meta_name(name)) {
+        Ok(Some(stored)) => Ok(Cursor::decode(name, &stored)?),
+        Ok(None) => Ok(Cursor::default()),
+        Err(error @ StateError::Damaged { .. }) => {
+            Err(CursorError::Damaged { name: name.to_owned(), cause: error.to_string() }.into())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

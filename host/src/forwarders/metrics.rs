@@ -16,6 +16,7 @@ pub struct Metrics {
     oldest: GaugeVec,
     circuit_open: IntGaugeVec,
     round_trips: HistogramVec,
+    damaged_cursors: IntCounterVec,
 }
 
 /// From an answer of the same machine to the longest time-out that suits a receiver.
@@ -59,8 +60,14 @@ impl Metrics {
                 .buckets(ROUND_TRIPS.to_vec()),
                 named,
             )?,
+            damaged_cursors: counter(
+                "picket_forwarder_damaged_cursors_total",
+                "Starts that began with the oldest result because the cursor was damaged.",
+            )?,
         };
-        for counter in [&metrics.sent, &metrics.retries, &metrics.refused, &metrics.dropped] {
+        for counter in
+            [&metrics.sent, &metrics.retries, &metrics.refused, &metrics.dropped, &metrics.damaged_cursors]
+        {
             registry.register(Box::new(counter.clone()))?;
         }
         for gauge in [&metrics.queued_bytes, &metrics.queued_frames, &metrics.circuit_open] {
@@ -84,6 +91,10 @@ impl Metrics {
 
     pub(super) fn sent(&self, forwarder: &str, frames: usize) {
         self.sent.with_label_values(&[forwarder]).inc_by(frames as u64);
+    }
+
+    pub(super) fn cursor_damaged(&self, forwarder: &str) {
+        self.damaged_cursors.with_label_values(&[forwarder]).inc();
     }
 
     pub(super) fn retried(&self, forwarder: &str) {

@@ -370,7 +370,19 @@ fn what_a_forwarder_notes_between_batches_is_durable_before_the_next_one() {
 }
 
 #[test]
-fn a_damaged_cursor_is_an_error_that_names_it() {
+fn a_damaged_cursor_is_counted_and_what_there_is_is_sent_again() {
+    let agent = Agent::start(8);
+    agent.commit(0..10);
+    let receiver = Receiver::default();
+    agent.deps().state.meta_put("cursor/test", vec![1, 0xc1]).unwrap();
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(10);
+    let _stopped = drain.stop(LONG);
+    assert_eq!(agent.counter("picket_forwarder_damaged_cursors_total"), 1.0);
+}
+
+#[test]
+fn a_cursor_of_a_newer_version_is_an_error_that_names_it() {
     let agent = Agent::start(8);
     agent.deps().state.meta_put("cursor/test", vec![9, 9]).unwrap();
     let config = drain::Config::default();

@@ -99,6 +99,7 @@ pub fn start(
         unsynced: 0,
         synced_at: Instant::now(),
         released_at: Instant::now(),
+        noted: [0; 2],
     };
     run.find_place();
     run.committer.set_readers(&[READER.to_owned()]);
@@ -170,6 +171,8 @@ struct Run {
     unsynced: usize,
     synced_at: Instant,
     released_at: Instant,
+    /// The numbers that the state has.
+    noted: [u64; 2],
 }
 
 impl Run {
@@ -181,6 +184,16 @@ impl Run {
                 tracing::error!(lane = writer.lane().name(), journal = %end,
                     "The journal ends before the lane does: its end was damaged or its folder replaced.");
                 writer.go_back_to(end);
+            }
+            let noted = noted_next(&self.state, writer.lane());
+            if noted > writer.next() && writer.written().segment.max(1) < first.segment {
+                tracing::error!(
+                    lane = writer.lane().name(),
+                    frames = noted - writer.next(),
+                    "The end of the lane was damaged, and the journal does not have all of it any more."
+                );
+                self.metrics.gap(writer.lane());
+                writer.skip_to(noted);
             }
             // A lane that nothing came into stands far behind what it was looked through for.
             let from = writer.written().max(self.committer.floor(READER).unwrap_or(Position::ZERO));
@@ -214,6 +227,7 @@ impl Run {
             self.release();
             let failed = copied.is_err() || synced.is_err();
             if stop && (failed || !self.tail.has_more(self.reader.position())) {
+                self.note_next();
                 return;
             }
             match failed {
@@ -239,7 +253,17 @@ impl Run {
     /// Copies what there is, up to what is worth a sync.
     fn copy(&mut self) -> Result<(), JournalError> {
         while self.unsynced < SYNC_BYTES {
-            let entry = match self.reader.next() {
+            let damaged = self.tail.damage().bytes;
+            let next = self.reader.next();
+            let skipped = self.tail.damage().bytes.saturating_sub(damaged);
+            if skipped > 0 {
+                tracing::error!(
+                    bytes = skipped,
+                    "The journal is damaged: results in it are lost to the lanes."
+                );
+                Lane::ALL.iter().for_each(|lane| self.metrics.gap(*lane));
+            }
+            let entry = match next {
                 Ok(Some(entry)) => entry,
                 Ok(None) => return Ok(()),
                 Err(error) => {
@@ -302,12 +326,29 @@ impl Run {
         self.signal.raise();
     }
 
+    /// Notes in the state how far the lanes are durable, when that has changed.
+    fn note_next(&mut self) {
+        for (writer, noted) in self.writers.iter().zip(&mut self.noted) {
+            let (lane, next) = (writer.lane(), writer.next());
+            if *noted == next {
+                continue;
+            }
+            match self.state.meta_put(&next_name(lane), next.to_le_bytes().to_vec()) {
+                Ok(()) => *noted = next,
+                Err(error) => {
+                    tracing::debug!(lane = lane.name(), %error, "It is noted later how far a lane is.")
+                }
+            }
+        }
+    }
+
     /// Gives back what all readers have passed, and what is beyond the bounds.
     fn release(&mut self) {
         if self.released_at.elapsed() < RELEASE_EVERY {
             return;
         }
         self.released_at = Instant::now();
+        self.note_next();
         // Read before the sync: each stands for a cursor that is in the state by now.
         let floors = Lane::ALL.map(|lane| self.floors.of(lane));
         let passed = self.writers.iter().zip(floors).any(|(writer, floor)| writer.has_segments_before(floor));
@@ -334,6 +375,17 @@ impl Run {
             self.metrics.size(lane, writer.bytes());
         }
     }
+}
+
+/// The name of the fact that says which number comes next in a lane, so that a start knows what its end had.
+fn next_name(lane: Lane) -> String {
+    format!("lane/{}", lane.name())
+}
+
+fn noted_next(state: &State, lane: Lane) -> u64 {
+    // What cannot be read is put again soon.
+    let noted = state.meta_get(&next_name(lane)).ok().flatten();
+    noted.and_then(|noted| noted.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 fn tell(metrics: &Metrics, lane: Lane, error: JournalError) -> JournalError {

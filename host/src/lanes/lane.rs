@@ -90,13 +90,22 @@ impl Writer {
         self.durable.source = self.durable.source.min(end);
     }
 
-    /// A position or a number that somebody has kept is never given to another frame.
-    pub(super) fn advance_past(&mut self, place: Place) -> Result<(), JournalError> {
-        self.journal.advance_past(place.position())?;
-        let next = place.next().unwrap_or(0);
+    /// The number behind the durable end.
+    pub(super) fn next(&self) -> u64 {
+        self.durable.next
+    }
+
+    /// Frames up to this number were in the lane and cannot be had again: readers miss them by their numbers.
+    pub(super) fn skip_to(&mut self, next: u64) {
         self.written.next = self.written.next.max(next);
         self.durable.next = self.durable.next.max(next);
         self.end.store(self.durable.next, Ordering::Release);
+    }
+
+    /// A position or a number that somebody has kept is never given to another frame.
+    pub(super) fn advance_past(&mut self, place: Place) -> Result<(), JournalError> {
+        self.journal.advance_past(place.position())?;
+        self.skip_to(place.next().unwrap_or(0));
         Ok(())
     }
 

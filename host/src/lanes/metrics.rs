@@ -41,7 +41,7 @@ impl Metrics {
             )?,
             gaps: counter(
                 "picket_lane_gaps_total",
-                "Times that the journal began behind the lane's end: results between the two are lost.",
+                "Times that results were lost before the lane: the journal began behind its end, or was damaged.",
             )?,
         })
     }

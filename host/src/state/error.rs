@@ -40,7 +40,9 @@ pub enum StateError {
         dir: PathBuf,
     },
     /// What is stored cannot be read.
-    #[error("{what} is damaged: stop the agent, move the state folder away and restore a backup of it")]
+    #[error(
+        "{what} is damaged: a damaged database is repaired when the agent starts, a single value is left out"
+    )]
     Damaged {
         /// Which value or file, and how it shows.
         what: String,

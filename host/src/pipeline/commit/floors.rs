@@ -14,7 +14,7 @@ use crate::state::{State, StateError};
 const PREFIX: &str = "floor/";
 
 /// Behind everything.
-const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
+pub(super) const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
 
 type ByName = BTreeMap<String, Position>;
 
