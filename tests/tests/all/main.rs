@@ -15,3 +15,4 @@ mod ledger;
 mod reload;
 mod samples;
 mod servers;
+mod upstream;

@@ -1,0 +1,10 @@
+//! The real agent before the real receivers: what reaches them, what an outage, a crash, a full disk and damage
+//! cost, and what is told meanwhile.
+
+mod killed;
+mod outage;
+mod refused;
+mod visible;
+
+/// At the end of a forwarder over HTTP: no proxy, whatever the environment says, and short waits.
+pub(crate) const QUICK: &str = "http.proxy = \"none\"\nretry = { first = \"10ms\", most = \"200ms\" }\n";
