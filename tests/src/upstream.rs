@@ -22,8 +22,7 @@ pub struct Meter {
     pub samples: u64,
     /// Series that they are spread over.
     pub series: u64,
-    /// Attributes of four kilobytes that each finding has.
-    pub pad: u64,
+    pad: u64,
     /// The time of the first samples, in milliseconds since 1970.
     base: u64,
 }
@@ -34,6 +33,12 @@ impl Meter {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
         let base = u64::try_from(now.as_millis()).expect("the clock is right");
         Self { samples, series, pad: 0, base }
+    }
+
+    /// The same with so many attributes of four kilobytes in each finding.
+    #[must_use]
+    pub fn padded(self, pad: u64) -> Self {
+        Self { pad, ..self }
     }
 
     /// A node with the plugin and its log, which has no line yet.

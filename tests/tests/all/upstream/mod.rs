@@ -1,9 +1,13 @@
 //! The real agent before the real receivers: what reaches them, what an outage, a crash, a full disk and damage
 //! cost, and what is told meanwhile.
 
+mod backlog;
+mod disk;
 mod killed;
 mod outage;
+mod receivers;
 mod refused;
+mod secured;
 mod visible;
 
 /// At the end of a forwarder over HTTP: no proxy, whatever the environment says, and short waits.
