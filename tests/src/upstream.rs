@@ -96,7 +96,7 @@ pub fn check_all(what: &str, times: &BTreeMap<u64, u64>, wanted: RangeInclusive<
     let missing: Vec<_> = wanted.clone().filter(|number| !times.contains_key(number)).collect();
     let some: Vec<_> = missing.iter().take(5).collect();
     assert!(missing.is_empty(), "{} {what} are missing, such as {some:?}", missing.len());
-    let strange: Vec<_> = times.keys().filter(|number| !wanted.contains(number)).take(5).collect();
+    let strange: Vec<_> = times.keys().filter(|number| !wanted.contains(*number)).take(5).collect();
     assert!(strange.is_empty(), "{what} that nobody made: {strange:?}");
 }
 

@@ -2,6 +2,7 @@
 //! cost, and what is told meanwhile.
 
 mod backlog;
+mod damage;
 mod disk;
 mod killed;
 mod outage;
