@@ -1,7 +1,7 @@
 //! Bits flip and files are cut in the data folder while the agent is down. It starts all the same, and what it has
 //! lost is what it says it has lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,9 @@ use super::QUICK;
 /// Numbers that wait when the data folder is damaged, and samples of each: several segments of either lane.
 const NUMBERS: u64 = 200;
 const SAMPLES: u64 = 40;
+
+/// Where a file forwarder writes the samples.
+const SAMPLES_FILE: &str = "samples.ndjson";
 
 /// What is damaged, in turn.
 const PARTS: [&str; 5] = ["journal", "lanes/events", "lanes/samples", "state", "archive"];
@@ -55,84 +58,94 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// The ids of all events that arrived, and the values of the meter's samples.
-fn arrived(otlp: &Otlp) -> (BTreeSet<String>, BTreeSet<u64>) {
+/// What a sample is, wherever it stands: its name, its labels and its time.
+fn sample(of: &Value, labels: &str) -> String {
+    let labels: BTreeMap<_, _> =
+        of[labels].as_object().unwrap().iter().filter(|(_, value)| *value != "").collect();
+    format!("{} {labels:?} {}", of["name"], of["time"])
+}
+
+/// All events that arrived, by their ids, and all samples.
+fn arrived(otlp: &Otlp) -> BTreeSet<String> {
     let id = |log: &Value| log["attributes"]["log.record.uid"].as_str().map(str::to_owned);
-    let points = otlp.points().into_iter().filter(|point| point["name"] == "meter");
-    let values = points.filter_map(|point| point["as_double"].as_f64());
-    (otlp.logs().iter().filter_map(id).collect(), values.map(|value| value as u64).collect())
+    let events: Vec<_> = otlp.logs().iter().filter_map(id).collect();
+    otlp.points().iter().map(|point| sample(point, "attributes")).chain(events).collect()
+}
+
+/// The same of what the file forwarders have written.
+fn written(node: &Node) -> BTreeSet<String> {
+    let events = node.rows().into_iter().map(|row| row["id"].as_str().unwrap().to_owned());
+    let samples = node.rows_of(SAMPLES_FILE).into_iter().map(|row| sample(&row, "labels"));
+    events.chain(samples).collect()
+}
+
+/// Whether the finding of a number and its last sample have arrived.
+fn has_number(otlp: &Otlp, number: u64) -> bool {
+    let value = (number * SAMPLES - 1) as f64;
+    let text = number.to_string();
+    let is_finding = |log: &Value| log["attributes"]["picket.finding.attributes.number"] == text.as_str();
+    let is_sample = |point: &Value| point["name"] == "meter" && point["as_double"] == value;
+    otlp.logs().iter().any(is_finding) && otlp.points().iter().any(is_sample)
 }
 
 /// A node that was killed while nearly everything waited for a receiver, and what it had then.
 struct Template {
     meter: Meter,
     node: Node,
-    rows: Vec<u8>,
-    log: Vec<u8>,
-    /// Of the events that waited.
-    ids: BTreeSet<String>,
+    /// Files beside the data folder, with what was in them.
+    files: [(&'static str, Vec<u8>); 3],
+    /// What waited.
+    waited: BTreeSet<String>,
 }
 
 impl Template {
     fn make() -> Self {
         let meter = Meter::new(SAMPLES, 10).padded(1);
         let otlp = Otlp::start();
-        let mut node = meter.node().config(&collector(&otlp.web().url())).start();
+        let mut node = meter.node().config(&forwarders(&otlp.web().url())).start();
+        let waits = |node: &Node, name| of_forwarder(node, name, "queued_frames");
         // The receiver has had the first number: who never had anything does not know what it misses.
         meter.pour(&node, 1..=1, 1);
-        until("the first number arrives", || (arrived(&otlp).1.len() as u64 == SAMPLES).then_some(()));
-        until("nothing waits", || (of_forwarder(&node, "collector", "queued_frames") == 0).then_some(()));
+        until("the first number arrives", || has_number(&otlp, 1).then_some(()));
         assert!(node.stop().success());
-        let had = ids(&node);
+        let had = written(&node);
 
         let nobody = Nobody::reserve();
-        node.configure(&format!("{}{}", meter.config(), collector(&format!("http://{}", nobody.address()))));
+        let away = forwarders(&format!("http://{}", nobody.address()));
+        node.configure(&format!("{}{away}", meter.config()));
         node.start();
         meter.pour(&node, 2..=NUMBERS, 10);
-        let waits = |name| of_forwarder(&node, name, "queued_frames");
         let all = (NUMBERS - 1) * (1 + SAMPLES);
-        until("all of it waits", || (waits("collector") >= all && waits("results") == 0).then_some(()));
+        until("all of it waits", || (waits(&node, "collector") >= all).then_some(()));
+        until("it is in the files", || {
+            (waits(&node, "results") + waits(&node, "samples") == 0).then_some(())
+        });
         node.kill();
         copy(&node.path("data"), &node.path("template"));
-        let ids = ids(&node).difference(&had).cloned().collect();
-        let read = |name: &str| fs::read(node.path(name)).unwrap();
-        let (rows, log) = (read("results.ndjson"), read("logs/numbers.log"));
-        Self { meter, node, rows, log, ids }
+        let waited = written(&node).difference(&had).cloned().collect();
+        let files = ["results.ndjson", SAMPLES_FILE, "logs/numbers.log"]
+            .map(|name| (name, fs::read(node.path(name)).unwrap()));
+        Self { meter, node, files, waited }
     }
 
     /// The node as it was when it was killed, before another receiver.
     fn restore(&self, url: &str) {
         fs::remove_dir_all(self.node.path("data")).unwrap();
         copy(&self.node.path("template"), &self.node.path("data"));
-        fs::write(self.node.path("results.ndjson"), &self.rows).unwrap();
-        fs::write(self.node.path("logs/numbers.log"), &self.log).unwrap();
-        self.node.configure(&format!("{}{}", self.meter.config(), collector(url)));
+        for (name, content) in &self.files {
+            fs::write(self.node.path(name), content).unwrap();
+        }
+        self.node.configure(&format!("{}{}", self.meter.config(), forwarders(url)));
     }
 }
 
-/// The ids of all events that the file forwarder has written.
-fn ids(node: &Node) -> BTreeSet<String> {
-    node.rows().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The smallest lanes that there are, which have the smallest segments.
-fn collector(url: &str) -> String {
+/// The receiver and a file of all samples, and the smallest lanes that there are, which have the smallest segments.
+fn forwarders(url: &str) -> String {
     format!(
         "[lanes]\nevents_bytes = \"4MiB\"\nsamples_bytes = \"4MiB\"\n\
+         [forwarders.samples]\nkind = \"file\"\npath = \"{{dir}}/{SAMPLES_FILE}\"\ninclude = [\"sample\"]\n\
          [forwarders.collector]\nkind = \"otlp\"\nurl = \"{url}\"\nbatch = {{ max_wait = \"10ms\" }}\n{QUICK}"
     )
-}
-
-/// One more number after all others: when it has arrived, all before it have, or never will.
-fn until_all_went(node: &Node, otlp: &Otlp) {
-    node.append("logs/numbers.log", format!("{}\n", NUMBERS + 1).as_bytes());
-    let last = (NUMBERS + 1) * SAMPLES - 1;
-    let is_last = |log: &Value| {
-        log["attributes"]["picket.finding.attributes.number"] == (NUMBERS + 1).to_string().as_str()
-    };
-    until("the last event arrives", || otlp.logs().iter().any(is_last).then_some(()));
-    until("the last sample arrives", || arrived(otlp).1.contains(&last).then_some(()));
-    until("nothing waits", || (of_forwarder(node, "collector", "queued_frames") == 0).then_some(()));
 }
 
 #[test]
@@ -150,17 +163,13 @@ fn with_a_damaged_data_folder_the_agent_starts_and_counts_what_it_has_lost() {
         let what = damage(&mut Random(case), &template.node.path("data").join(part));
         println!("case {case}: {what}");
         template.node.start();
-        until_all_went(&template.node, &otlp);
+        // One more number after all others: when it has arrived, all before it have, or never will.
+        template.node.append("logs/numbers.log", format!("{}\n", NUMBERS + 1).as_bytes());
+        until("the last number arrives", || has_number(&otlp, NUMBERS + 1).then_some(()));
 
-        let (ids, values) = arrived(&otlp);
-        let events = template.ids.difference(&ids).count() as u64;
-        let samples = (SAMPLES..NUMBERS * SAMPLES).filter(|value| !values.contains(value)).count() as u64;
+        let missing = template.waited.difference(&arrived(&otlp)).count() as u64;
         let counted = dropped(&template.node, "collector");
-        assert_eq!(
-            events + samples,
-            counted,
-            "case {case}: {what}: {events} events and {samples} samples are missing, {counted} are counted"
-        );
+        assert_eq!(missing, counted, "case {case}: {what}: so many are missing, and so many are counted");
         with_loss += u64::from(counted > 0);
         lost += counted;
         template.node.kill();
@@ -173,7 +182,7 @@ fn with_a_damaged_data_folder_the_agent_starts_and_counts_what_it_has_lost() {
             ("cases", cases.to_string()),
             ("cases that lost something", with_loss.to_string()),
             ("results lost and counted", lost.to_string()),
-            ("results that wait in each case", ((NUMBERS - 1) * (1 + SAMPLES)).to_string()),
+            ("results that wait in each case", template.waited.len().to_string()),
         ],
     );
 }

@@ -6,7 +6,7 @@ use picket_tests::servers::{Fault, Flaky, Otlp, Server, VictoriaMetrics, need};
 use picket_tests::upstream::{Meter, check_all, ids_of_logs, numbers_of_logs, of_forwarder, until_reached};
 use picket_tests::{count, report};
 
-use super::QUICK;
+use super::{OF_METER, QUICK};
 
 #[test]
 fn after_kill_9_while_it_catches_up_nothing_that_was_read_is_missing_upstream() {
@@ -19,7 +19,7 @@ fn after_kill_9_while_it_catches_up_nothing_that_was_read_is_missing_upstream() 
     ways.iter().for_each(Flaky::refuse);
     let meter = Meter::new(10, 100);
     let config = format!(
-        "[forwarders.victoria]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\n{QUICK}\
+        "[forwarders.victoria]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\n{QUICK}{OF_METER}\
          [forwarders.collector]\nkind = \"otlp\"\nurl = \"{}\"\nbatch = {{ max_frames = 50 }}\n\
          select.include = [\"finding\"]\n{QUICK}",
         ways[0].url(),

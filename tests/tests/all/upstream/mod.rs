@@ -13,3 +13,7 @@ mod visible;
 
 /// At the end of a forwarder over HTTP: no proxy, whatever the environment says, and short waits.
 pub(crate) const QUICK: &str = "http.proxy = \"none\"\nretry = { first = \"10ms\", most = \"200ms\" }\n";
+
+/// And only what the meter makes, not the agent's own metrics, which come at any time.
+pub(crate) const OF_METER: &str =
+    "select.relabel = [{ source_labels = [\"__name__\"], regex = \"meter.*\", action = \"keep\" }]\n";

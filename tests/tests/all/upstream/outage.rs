@@ -9,7 +9,7 @@ use picket_tests::upstream::{
 };
 use picket_tests::{count, report, until};
 
-use super::QUICK;
+use super::{OF_METER, QUICK};
 
 /// Samples of one request, and of each finding.
 const REQUEST: u64 = 500;
@@ -34,8 +34,8 @@ const BAD: [Fault; 8] = [
 fn config(victoria: &Flaky, prometheus: &Flaky, collector: &Flaky, lane: u64) -> String {
     format!(
         "[lanes]\nevents_bytes = \"{lane}MiB\"\nsamples_bytes = \"{lane}MiB\"\n\
-         [forwarders.victoria]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\nsamples_per_request = {REQUEST}\n{QUICK}\
-         [forwarders.prometheus]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\n{QUICK}\
+         [forwarders.victoria]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\nsamples_per_request = {REQUEST}\n{QUICK}{OF_METER}\
+         [forwarders.prometheus]\nkind = \"remote_write\"\nurl = \"{}/api/v1/write\"\n{QUICK}{OF_METER}\
          [forwarders.collector]\nkind = \"otlp\"\nurl = \"{}\"\ncompression = \"none\"\n\
          batch = {{ max_frames = 50 }}\nselect.include = [\"finding\"]\n{QUICK}",
         victoria.url(),

@@ -7,7 +7,7 @@ use picket_tests::upstream::{Meter, forwarder_status, of_forwarder, until_reache
 use picket_tests::{Node, until};
 use serde_json::Value;
 
-use super::QUICK;
+use super::{OF_METER, QUICK};
 
 /// What a forwarder has set aside.
 fn aside(node: &Node, name: &str) -> Vec<Value> {
@@ -37,7 +37,8 @@ fn a_sample_that_prometheus_never_takes_holds_up_no_other() {
     }
     let prometheus = Prometheus::start();
     let url = prometheus.write_url();
-    let config = format!("[forwarders.prometheus]\nkind = \"remote_write\"\nurl = \"{url}\"\n{QUICK}");
+    let config =
+        format!("[forwarders.prometheus]\nkind = \"remote_write\"\nurl = \"{url}\"\n{QUICK}{OF_METER}");
     let meter = Meter::new(10, 5);
     let mut node = meter.node().config(&config).start();
     meter.pour(&node, 1..=50, 50);
