@@ -52,7 +52,7 @@ impl Meter {
         format!(
             "[sources.numbers]\nkind = \"file\"\ninclude = [\"{{dir}}/logs/*.log\"]\nstart = \"beginning\"\n\
              [plugins.meter]\nsources = [\"numbers\"]\n\
-             limits = {{ findings = 20000, output = \"14MiB\", call_deadline = \"30s\" }}\n\
+             limits = {{ findings = 8000, output = \"4MiB\", call_deadline = \"30s\" }}\n\
              config = {{ samples = {samples}, series = {series}, pad = {pad}, base = {base} }}\n"
         )
     }
