@@ -14,6 +14,7 @@ mod ran;
 mod rows;
 pub mod servers;
 mod soak;
+pub mod upstream;
 mod wait;
 
 pub use author::Project;

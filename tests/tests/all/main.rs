@@ -18,3 +18,4 @@ mod samples;
 mod servers;
 mod stale;
 mod tap;
+mod upstream;
