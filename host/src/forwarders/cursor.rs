@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::lanes::Place;
 
 /// The first byte of a stored cursor.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version that had one place in the journal of commits.
+const WITHOUT_LANES: u8 = 1;
 
 /// A place in each lane, and what its owner wants to be told again there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,6 +58,12 @@ impl Cursor {
             Some((&VERSION, packed)) => {
                 rmp_serde::from_slice(packed).map_err(|error| damaged(error.to_string()))
             }
+            // Its place means nothing in the lanes: some results come again, and none is lost.
+            Some((&WITHOUT_LANES, packed)) => {
+                let (_, _, note): (u64, u64, Vec<u8>) =
+                    rmp_serde::from_slice(packed).map_err(|error| damaged(error.to_string()))?;
+                Ok(Self { note, ..Self::default() })
+            }
             Some((&found, _)) if found > VERSION => {
                 Err(CursorError::NewerVersion { name: name.to_owned(), found })
             }
@@ -77,6 +86,13 @@ mod tests {
         assert_eq!(Cursor::decode("x", &cursor.encode()), Ok(cursor));
     }
 
+    #[test]
+    fn a_cursor_of_version_1_keeps_its_note() {
+        let packed = rmp_serde::to_vec(&(7_u64, 9_u64, vec![1_u8, 2])).unwrap();
+        let cursor = Cursor::decode("x", &[&[1], &packed[..]].concat()).unwrap();
+        assert_eq!(cursor, Cursor { note: vec![1, 2], ..Cursor::default() });
+    }
+
     fn check_refused(bytes: &[u8], expected: &str) {
         let error = Cursor::decode("results", bytes).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("results"), "{error}");
@@ -86,6 +102,6 @@ mod tests {
     fn what_is_no_cursor_says_whose_it_was() {
         check_refused(&[], "damaged");
         check_refused(&[1, 0xc1], "damaged");
-        check_refused(&[2, 0x93], "version 2");
+        check_refused(&[3, 0x93], "version 3");
     }
 }

@@ -282,7 +282,7 @@ impl Run {
             };
             let now = now_nanos();
             for (writer, packed) in self.writers.iter_mut().zip(packed) {
-                match writer.append(entry.next, now, packed.count, packed.frames) {
+                match writer.append(entry.next, now, packed.count, &packed.frames) {
                     Ok(true) => self.metrics.came(writer.lane(), packed.count),
                     Ok(false) => {}
                     Err(error) => return Err(tell(&self.metrics, writer.lane(), error)),

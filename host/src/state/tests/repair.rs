@@ -36,7 +36,7 @@ fn make(dir: &Path) -> (u64, u64) {
     state.sync().unwrap();
     drop(state);
     // sled's own threads end a little later.
-    assert!(crate::state::database::wait_until_closed(&dir.join("db")));
+    assert!(database::wait_until_closed(&dir.join("db")));
     (commits, backed_up)
 }
 
@@ -159,5 +159,5 @@ fn what_is_remembered_of_files_is_not_backed_up() {
     fs::remove_dir_all(folder.path().join("db")).unwrap();
     let state = open(folder.path()).unwrap();
     assert_eq!(state.plugin_get("p", b"a", 0).unwrap().unwrap(), [1; 9000]);
-    assert!(keys(&state).iter().all(|key| !super::super::keys::is_cache(key)));
+    assert!(keys(&state).iter().all(|key| !keys::is_cache(key)));
 }
