@@ -77,7 +77,7 @@ fn each_kind_is_a_chunk_under_its_tag_and_the_connection_is_kept() {
                 ("picket.alert", 1, 1),
                 ("picket.evidence", 1, 1),
                 ("picket.notice", 1, 1),
-                ("picket.sample", 2, 2),
+                ("picket.sample", 3, 3),
                 ("picket.sample", 1, 1),
             ]
         );

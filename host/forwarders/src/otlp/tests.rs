@@ -84,8 +84,8 @@ fn a_partial_success_is_not_sent_again_and_says_how_many_were_refused() {
     let sent = forwarder.send(&batch(examples())).unwrap();
     assert_eq!(sent.refused, []);
     let unnamed = |count, reason: &str| Unnamed { count, reason: reason.into() };
-    // Two samples were sent, and more cannot be refused.
-    assert_eq!(sent.refused_unnamed, [unnamed(2, "no room"), unnamed(2, "no reason was given")]);
+    // Three samples were sent, and more cannot be refused.
+    assert_eq!(sent.refused_unnamed, [unnamed(2, "no room"), unnamed(3, "no reason was given")]);
     assert_eq!(receiver.seen().len(), 2);
 }
 
