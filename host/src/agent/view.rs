@@ -184,7 +184,9 @@ impl AgentView {
     fn points(&self, way: Way) -> Result<Vec<(String, String)>, TapError> {
         let plugins = || self.shown.statuses.all().into_iter().map(|plugin| (plugin.name, String::new()));
         let points = self.shown.parts(|parts| match way {
-            Way::Source => parts.sources.status().into_iter().map(|it| (it.name, it.kind)).collect(),
+            Way::Source => {
+                parts.sources.names().into_iter().map(|(name, kind)| (name, kind.to_owned())).collect()
+            }
             Way::Plugin => plugins().collect(),
             Way::Forwarder => {
                 parts.forwarders.status().into_iter().map(|it| (it.name, it.kind.to_owned())).collect()

@@ -135,8 +135,8 @@ impl Worker {
         }
     }
 
-    /// Waits after a failure, whatever comes; the order to stop shortens it.
-    fn pause(&self, wait: Duration) {
+    /// Waits after a failure, whatever comes; the order to stop shortens it. What comes meanwhile is shown.
+    fn pause(&mut self, wait: Duration) {
         let resume = Instant::now() + wait;
         loop {
             let version = self.lanes.version();
@@ -145,7 +145,8 @@ impl Worker {
             if left.is_zero() {
                 return;
             }
-            self.lanes.wait(version, left);
+            self.lanes.wait(version, left.min(LOOK_EVERY));
+            self.show_queue();
         }
     }
 
@@ -349,6 +350,11 @@ impl Worker {
     }
 
     fn show(&mut self, failed: Option<&Failed>) {
+        self.shared.status().error = failed.map(ToString::to_string);
+        self.show_queue();
+    }
+
+    fn show_queue(&mut self) {
         let (queued, oldest) = self.reading.queued(&self.cursor.places);
         self.deps.metrics.waiting(&self.name, queued.bytes, queued.frames, oldest);
         self.deps.metrics.circuit(&self.name, self.circuit.is_open());
@@ -357,6 +363,5 @@ impl Worker {
         status.queued_frames = queued.frames;
         status.oldest_seconds = oldest.as_secs_f64();
         status.circuit_open = self.circuit.is_open();
-        status.error = failed.map(ToString::to_string);
     }
 }

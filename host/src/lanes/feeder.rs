@@ -14,7 +14,7 @@ use picket_journal::{FileSystem, JournalError, Position, Reader, Tail};
 use super::floors::Floors;
 use super::lane::Writer;
 use super::set::Signal;
-use super::{Config, Lanes, Metrics, OpenError, Place};
+use super::{Config, Lanes, Metrics, OpenError, Place, mend};
 use crate::model::{Lane, now_nanos};
 use crate::pipeline::commit::{self, Committer};
 use crate::state::State;
@@ -75,7 +75,7 @@ pub fn start(
         let failed = |source| OpenError::Journal { lane, source };
         let (mut writer, repair) = opened.map_err(failed)?;
         for place in kept.iter().map(|places| places[lane.index()]) {
-            writer.advance_past(place).map_err(failed)?;
+            writer.advance_past(place.position()).map_err(failed)?;
         }
         if !repair.is_clean() {
             tracing::warn!(lane = lane.name(), %repair, "A lane was repaired after a crash.");
@@ -101,7 +101,7 @@ pub fn start(
         released_at: Instant::now(),
         noted: [0; 2],
     };
-    run.find_place();
+    run.find_place(&kept)?;
     run.committer.set_readers(&[READER.to_owned()]);
     let thread = std::thread::Builder::new().name("lanes".into()).spawn(move || run.run())?;
     let feeder = Feeder { shared, tail, lanes: lanes.clone(), thread: Some(thread) };
@@ -177,7 +177,7 @@ struct Run {
 
 impl Run {
     /// Goes on behind what the lanes have.
-    fn find_place(&mut self) {
+    fn find_place(&mut self, kept: &[[Place; 2]]) -> Result<(), OpenError> {
         let (first, end) = (self.tail.first(), self.tail.durable_end());
         for writer in &mut self.writers {
             if writer.written() > end {
@@ -185,15 +185,11 @@ impl Run {
                     "The journal ends before the lane does: its end was damaged or its folder replaced.");
                 writer.go_back_to(end);
             }
-            let noted = noted_next(&self.state, writer.lane());
-            if noted > writer.next() && writer.written().segment.max(1) < first.segment {
-                tracing::error!(
-                    lane = writer.lane().name(),
-                    frames = noted - writer.next(),
-                    "The end of the lane was damaged, and the journal does not have all of it any more."
-                );
-                self.metrics.gap(writer.lane());
-                writer.skip_to(noted);
+            let lane = writer.lane();
+            let known = kept.iter().filter_map(|places| places[lane.index()].next()).max().unwrap_or(0);
+            let known = known.max(noted_next(&self.state, lane));
+            if known > writer.next() {
+                mend::end(&self.tail, writer, known, &self.metrics)?;
             }
             // A lane that nothing came into stands far behind what it was looked through for.
             let from = writer.written().max(self.committer.floor(READER).unwrap_or(Position::ZERO));
@@ -205,6 +201,7 @@ impl Run {
         }
         self.go_back();
         self.show();
+        Ok(())
     }
 
     /// To the lane that has come least far.

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use picket_journal::{FileSystem, Journal, JournalError, Position, Repair, Tail};
 
-use super::Place;
 use super::config::Bounds;
 use super::record::{self, Head};
 use crate::model::Lane;
@@ -102,11 +101,9 @@ impl Writer {
         self.end.store(self.durable.next, Ordering::Release);
     }
 
-    /// A position or a number that somebody has kept is never given to another frame.
-    pub(super) fn advance_past(&mut self, place: Place) -> Result<(), JournalError> {
-        self.journal.advance_past(place.position())?;
-        self.skip_to(place.next().unwrap_or(0));
-        Ok(())
+    /// A position that somebody has kept is never given to another record.
+    pub(super) fn advance_past(&mut self, position: Position) -> Result<(), JournalError> {
+        self.journal.advance_past(position)
     }
 
     /// Appends the frames of the commit that ends at `source`, unless the lane has them. Says whether it did.

@@ -16,6 +16,7 @@ mod config;
 mod feeder;
 mod floors;
 mod lane;
+mod mend;
 mod metrics;
 mod reader;
 mod record;

@@ -117,10 +117,17 @@ impl LaneReader {
                     continue;
                 }
             };
+            let behind = head.first.saturating_add(u64::from(head.count));
+            // Made again after damage: of what this reader has had, nothing comes twice.
+            let had = self.place.next.unwrap_or(0).saturating_sub(head.first).min(u64::from(head.count));
             self.miss(&head, entry.position);
-            self.place = Place::new(entry.next, Some(head.first.saturating_add(u64::from(head.count))));
+            self.place = Place::new(entry.next, Some(behind.max(self.place.next.unwrap_or(0))));
+            if had == u64::from(head.count) {
+                continue;
+            }
             match record::unpack(packed) {
-                Ok(frames) => {
+                Ok(mut frames) => {
+                    frames.drain(..frames.len().min(usize::try_from(had).unwrap_or(usize::MAX)));
                     let lost = std::mem::take(&mut self.lost);
                     let (bytes, time, place) = (entry.payload.len(), head.time, self.place);
                     return Ok(Some(Batch { frames, bytes, time, place, lost }));

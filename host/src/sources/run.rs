@@ -37,6 +37,15 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// Its `kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Directory(_) => "directory",
+            Self::Host(_) => "host",
+        }
+    }
+
     /// Checks everything that can be checked without looking at the machine, for `picket check`.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked().map(|_| ())
@@ -192,6 +201,11 @@ impl Sources {
     /// How each source is doing, by name.
     pub fn status(&self) -> Vec<SourceStatus> {
         self.status.all()
+    }
+
+    /// All that are configured, with their kinds, also those that have not begun yet.
+    pub fn names(&self) -> Vec<(String, &'static str)> {
+        self.configs.iter().map(|(name, config)| (name.clone(), config.kind())).collect()
     }
 
     /// Stops all sources. What they have read is in the lanes when this returns.
