@@ -7,6 +7,7 @@
 //! | `GET /startupz` | 200 once every plugin was loaded or rejected |
 //! | `GET /metrics` | the agent's metrics as Prometheus reads them |
 //! | `GET /api/v1/status` | [`dto::Status`] |
+//! | `GET /api/v1/forwarders` | [`dto::Forwarders`] |
 //! | `GET /api/v1/plugins` | [`dto::Plugins`] |
 //! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
 //! | `GET /api/v1/alerts` | [`dto::Alerts`] |

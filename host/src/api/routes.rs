@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
 
-use super::dto::{Alerts, Findings};
+use super::dto::{Alerts, Findings, Forwarders};
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use super::query::Parameters;
@@ -48,12 +48,13 @@ pub(super) struct Shared {
 }
 
 /// Every path there is; a metric's label takes these values only.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/healthz",
     "/readyz",
     "/startupz",
     "/metrics",
     "/api/v1/status",
+    "/api/v1/forwarders",
     "/api/v1/plugins",
     "/api/v1/findings",
     "/api/v1/alerts",
@@ -73,6 +74,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/startupz", get(startupz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/forwarders", get(forwarders))
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/alerts", get(alerts))
@@ -190,6 +192,10 @@ async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
 
 async fn status(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {
     blocking(&shared, |view| view.status()).await.map(Json)
+}
+
+async fn forwarders(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {
+    blocking(&shared, |view| view.status().forwarders).await.map(|forwarders| Json(Forwarders { forwarders }))
 }
 
 async fn plugins(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {

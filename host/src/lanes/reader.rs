@@ -107,6 +107,10 @@ impl LaneReader {
 
     /// The next record that is durable; none at the end. What cannot be read is passed over and counts as lost.
     /// An error leaves the reader where it is.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an error leaves it where it is, which no iterator does"
+    )]
     pub fn next(&mut self) -> Result<Option<Batch>, JournalError> {
         loop {
             let Some(entry) = self.reader.next()? else { return Ok(None) };

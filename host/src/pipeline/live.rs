@@ -220,7 +220,9 @@ mod tests {
     #[test]
     fn what_is_not_in_the_next_round_ends_once_and_later_than_its_last_sample() {
         let (live, owner) = (live(10), Owner::Source("host".into()));
-        let rounds: [(&[&str], &[(&str, u64)]); 4] =
+        /// The series of a round, and the markers that come with it.
+        type Round<'a> = (&'a [&'a str], &'a [(&'a str, u64)]);
+        let rounds: [Round<'_>; 4] =
             [(&["a", "b"], &[]), (&["a"], &[("b", 2)]), (&["a"], &[]), (&["b"], &[("a", 4)])];
         for (second, (made, ended)) in (1..).zip(rounds) {
             let made: Vec<Sample> = made.iter().map(|name| sample(name, second * SECOND)).collect();

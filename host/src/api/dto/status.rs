@@ -107,6 +107,13 @@ pub struct ForwarderStatus {
     pub error: Option<String>,
 }
 
+/// The answer of `/api/v1/forwarders`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Forwarders {
+    /// By name.
+    pub forwarders: Vec<ForwarderStatus>,
+}
+
 /// The journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalStatus {
