@@ -204,7 +204,7 @@ impl Config {
 
     fn selection(&self, node: &str) -> Option<select::Config> {
         match self {
-            Self::File(_) => None,
+            Self::File(config) => Some(config.select.clone()),
             Self::Alertmanager(config) => Some(config.select.clone()),
             Self::Fluent(config) => Some(config.select.clone()),
             Self::Otlp(config) => Some(config.select.clone()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::select;
 use picket_model::{ByteSize, FrameKind};
 
 /// The smallest file that is put aside: below it an agent under load would do little else.
@@ -23,6 +24,9 @@ pub struct Config {
     /// `sample`. By default all but `sample`.
     #[serde(default = "include")]
     pub include: BTreeSet<FrameKind>,
+    /// Which of these results are written, and under which labels.
+    #[serde(default)]
+    pub select: select::Config,
     /// When the file has grown to this size it becomes `<path>.1`, and a new one is begun. At
     /// least 64 KiB. By default 64 MiB.
     #[serde(default = "rotate_bytes")]
@@ -36,7 +40,13 @@ pub struct Config {
 impl Config {
     /// With everything but the path by default.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), include: include(), rotate_bytes: rotate_bytes(), keep: keep() }
+        Self {
+            path: path.into(),
+            include: include(),
+            select: select::Config::default(),
+            rotate_bytes: rotate_bytes(),
+            keep: keep(),
+        }
     }
 }
 
