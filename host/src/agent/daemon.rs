@@ -132,6 +132,7 @@ impl Daemon {
         sources.stop();
         let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
         feeder.settle(Instant::now() + LAST_DRAIN);
+        archive.ask_to_stop(LAST_DRAIN);
         forwarders.stop(LAST_DRAIN);
         archive.stop(LAST_DRAIN);
         feeder.stop();
@@ -151,9 +152,11 @@ impl Daemon {
     /// Channels that are closed when threads have ended without which the agent does not do its work.
     pub(super) fn lifelines(&self) -> Lifelines {
         // Once the agent stops, nobody asks.
-        let files = lock(&self.parts).as_ref().map(|parts| parts.sources.files_ended());
-        let files = files.unwrap_or_else(crossbeam_channel::never);
-        Lifelines { commit: self.core.commit_ended(), files }
+        let ended =
+            lock(&self.parts).as_ref().map(|parts| (parts.sources.files_ended(), parts.feeder.ended()));
+        let (files, lanes) =
+            ended.unwrap_or_else(|| (crossbeam_channel::never(), crossbeam_channel::never()));
+        Lifelines { commit: self.core.commit_ended(), files, lanes }
     }
 
     /// What workers tell.

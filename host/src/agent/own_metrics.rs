@@ -28,6 +28,9 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(15);
 /// sets leave room for the host's. The agent has a tenth of it with ten busy plugins.
 const MAX_SERIES: usize = 5_000;
 
+/// Text of what plugins report, in bytes: it is copied in each round, and their labels may be long.
+const MAX_TEXT: usize = 4 << 20;
+
 /// What the names of plugins' metrics begin with, and some of the agent's own about plugins.
 const OF_PLUGINS: &str = "picket_plugin_";
 
@@ -179,7 +182,13 @@ fn is_reported(family: &str) -> bool {
 }
 
 /// The room of each plugin's metrics.
-struct Shares(BTreeMap<String, usize>);
+struct Shares(BTreeMap<String, Share>);
+
+/// What is left of a plugin's share.
+struct Share {
+    lines: usize,
+    bytes: usize,
+}
 
 impl Shares {
     /// Who needs less than an equal share leaves the rest to the others.
@@ -189,20 +198,24 @@ impl Shares {
         let mut needs: Vec<(String, usize)> = needs.into_iter().collect();
         needs.sort_by_key(|(_, lines)| *lines);
         let mut left = needs.len();
+        let bytes = MAX_TEXT / left.max(1);
         let share = |(plugin, lines): (String, usize)| {
-            let share = lines.min(room / left);
-            room -= share;
+            let lines = lines.min(room / left);
+            room -= lines;
             left -= 1;
-            (plugin, share)
+            (plugin, Share { lines, bytes })
         };
         Self(needs.into_iter().map(share).collect())
     }
 
     /// Whether there is room for one more of its plugin.
     fn take(&mut self, line: &telemetry::Line<'_>) -> bool {
+        let labels = line.labels.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = line.name.len() + labels.sum::<usize>();
         match self.0.get_mut(plugin(line)) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
+            Some(left) if left.lines > 0 && left.bytes >= bytes => {
+                left.lines -= 1;
+                left.bytes -= bytes;
                 true
             }
             _ => false,

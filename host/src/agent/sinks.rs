@@ -1,7 +1,8 @@
 //! What sources, forwarders and the archive need of state and journal, in their own terms.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use picket_series::{Clock, Store as SeriesStore};
 
@@ -52,11 +53,18 @@ pub(super) struct CommittedSamples {
     committer: Committer,
     series: Arc<SeriesStore>,
     live: LiveSeries,
+    /// By source. A source that waited for commits that do not work could not be stopped.
+    carriers: Mutex<HashMap<String, Arc<Mutex<Carrier>>>>,
 }
 
 impl CommittedSamples {
     pub(super) fn new(committer: Committer, series: Arc<SeriesStore>, live: LiveSeries) -> Self {
-        Self { committer, series, live }
+        Self { committer, series, live, carriers: Mutex::default() }
+    }
+
+    fn carrier(&self, source: &str) -> Arc<Mutex<Carrier>> {
+        let new = || Arc::new(Mutex::new(Carrier::new(self.committer.clone())));
+        lock(&self.carriers).entry(source.to_owned()).or_insert_with(new).clone()
     }
 
     fn show(&self, samples: &[Sample]) {
@@ -74,19 +82,23 @@ impl SampleSink for CommittedSamples {
         let ended = self.live.round(&Owner::Source(source.to_owned()), &samples, now);
         samples.extend(ended);
         self.show(&samples);
-        let frames = samples.into_iter().map(Frame::Sample).collect();
-        self.committer.commit(Commit { frames, writes: Vec::new() }).map(drop).map_err(|error| {
-            tracing::error!(source, %error, "Samples cannot be committed; they are lost for upstream.");
-            NotCommitted
-        })
+        let lost = lock(&self.carrier(source)).carry(source, samples);
+        if lost == 0 { Ok(()) } else { Err(NotCommitted) }
     }
 
     fn ended(&self, source: &str) {
-        let ended = self.live.ended(&Owner::Source(source.to_owned()), now_nanos());
+        // As early as it can be: a source that follows may have samples of the same series in this moment.
+        let ended = self.live.ended(&Owner::Source(source.to_owned()), 0);
         self.show(&ended);
         // What is lost is in the log; receivers take these series for ended after some minutes.
-        let _ = Carrier::new(self.committer.clone()).carry(source, ended);
+        let _ = lock(&self.carrier(source)).carry(source, ended);
+        lock(&self.carriers).remove(source);
     }
+}
+
+// A panic under the lock leaves at worst a batch of samples uncounted.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Scans that are committed, and digests of files' contents. What is used a week after its last use is

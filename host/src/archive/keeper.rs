@@ -83,6 +83,11 @@ impl Archive {
         self.drain.status()
     }
 
+    /// Lets it take in what waits, for at most `drain_for`, and stop then; does not wait for that.
+    pub fn ask_to_stop(&self, drain_for: Duration) {
+        self.drain.ask_to_stop(drain_for);
+    }
+
     /// Lets it take in what waits, for at most `drain_for`, and stops it.
     pub fn stop(self, drain_for: Duration) {
         // The journal goes on keeping what it has not read.

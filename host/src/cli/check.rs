@@ -16,7 +16,8 @@ use crate::telemetry::escape;
 /// Of `picket check`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Look at the files alone, as if no variable of the environment was set.
+    /// Look at the files alone, as if no variable of the environment overrode a setting. Secrets that settings name
+    /// by variables (`…_env`) are read all the same.
     #[arg(long)]
     no_environment: bool,
     /// Look at the configuration alone, not at plugins, sources and the data folder.

@@ -1,6 +1,7 @@
 //! The kinds of forwarders, as the configuration names them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use picket_forwarders::alertmanager::{self, AlertmanagerForwarder};
 use picket_forwarders::file::{self, FileForwarder};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drain;
 use super::late::Late;
-use crate::model::FrameKind;
+use crate::model::{FrameKind, Span};
 
 /// One forwarder's section of the configuration; `kind` says which.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ pub enum Config {
     /// See [`webhook::Config`].
     Webhook(webhook::Config),
 }
+
+/// Shorter waits would do nothing but try.
+const SHORTEST_WAIT: Span = Span(Duration::from_millis(1));
+/// A receiver that is back is noticed within the hour.
+const LONGEST_WAIT: Span = Span(Duration::from_secs(3600));
 
 /// A setting that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +106,14 @@ impl Config {
         if let Some(http) = self.http() {
             http.check()
                 .map_err(|error| Unfit { key: format!("http.{}", error.key), what: error.to_string() })?;
+        }
+        let BackoffConfig { first, most } = self.pace().1;
+        if first < SHORTEST_WAIT || most < first || most > LONGEST_WAIT {
+            let what = format!(
+                "`retry` waits for {first} at first and {most} at most; write at least {SHORTEST_WAIT} for `first`, and \
+                 for `most` as much or more, up to {LONGEST_WAIT}"
+            );
+            return Err(Unfit { key: "retry".into(), what });
         }
         if let Self::Fluent(config) = self {
             config.check().map_err(|error| Unfit { key: String::new(), what: error.to_string() })?;

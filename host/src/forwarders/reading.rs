@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use picket_forwarders::select::Select;
 use picket_forwarders::{Batch, BatchLimits};
-use picket_journal::JournalError;
+use picket_journal::{JournalError, Position};
 
-use crate::lanes::{LaneReader, Lanes, Lost, Place, Queued};
+use crate::lanes::{self, LaneReader, Lanes, Lost, Place, Queued};
 use crate::model::{Digest, Frame, FrameKind, Lane, now_nanos};
 
 pub(super) struct Reading {
@@ -18,12 +18,34 @@ pub(super) struct Reading {
     waiting: [Option<Instant>; 2],
     /// The age of the record behind a place, so that it is read once.
     oldest: [Option<(Place, u64)>; 2],
+    /// What is left of records that did not fit into a batch.
+    rests: [Option<Rest>; 2],
     /// The kinds that are wanted.
     kinds: Vec<FrameKind>,
     select: Option<Select>,
     limits: BatchLimits,
     /// The lane whose turn it is.
     turn: usize,
+}
+
+/// What is left of a record: it is the results of one commit, which may be more than a batch takes.
+struct Rest {
+    /// The cursor's place of who has had what comes before.
+    place: Place,
+    /// Where the record begins.
+    position: Position,
+    frames: std::vec::IntoIter<Frame>,
+    /// The number of the next of them.
+    next: u64,
+    behind: Place,
+}
+
+impl Rest {
+    fn whole(record: lanes::Batch) -> Self {
+        let place = Place::new(record.position, Some(record.first));
+        let (position, behind) = (record.position, record.place);
+        Self { place, position, frames: record.frames.into_iter(), next: record.first, behind }
+    }
 }
 
 /// What was read of one lane.
@@ -60,7 +82,16 @@ impl Reading {
             let wanted = kinds.iter().any(|kind| Lane::of(*kind) == lane);
             wanted.then(|| lanes.reader(lane, places[lane.index()]))
         });
-        Self { readers, waiting: [None; 2], oldest: [None; 2], kinds, select, limits, turn: 0 }
+        Self {
+            readers,
+            waiting: [None; 2],
+            oldest: [None; 2],
+            rests: [None, None],
+            kinds,
+            select,
+            limits,
+            turn: 0,
+        }
     }
 
     /// Whether anything of a lane is wanted.
@@ -102,22 +133,52 @@ impl Reading {
     fn read(&mut self, at: usize, from: Place) -> Result<Next, JournalError> {
         let lane = Lane::ALL[at];
         self.waiting[at] = None;
+        let mut rest = self.rests[at].take().filter(|rest| rest.place == from);
         let Some(reader) = self.readers[at].as_mut() else { return Ok(Next::Nothing) };
-        reader.seek(from);
-        let (mut frames, mut bytes, mut lost) = (Vec::new(), 0, Lost::default());
+        if rest.is_none() {
+            reader.seek(from);
+        }
+        let (mut frames, mut bytes, mut lost, mut place) = (Vec::new(), 0, Lost::default(), from);
         while frames.len() < self.limits.frames && bytes < self.limits.bytes {
-            let Some(record) = reader.next()? else { break };
-            bytes += record.bytes;
-            lost.expelled += record.lost.expelled;
-            lost.damaged += record.lost.damaged;
-            let wanted = record.frames.into_iter().filter(|frame| self.kinds.contains(&frame.kind()));
-            match &self.select {
-                Some(select) => frames.extend(wanted.filter_map(|frame: Frame| select.apply(frame))),
-                None => frames.extend(wanted),
+            let mut record = match rest.take() {
+                Some(rest) => rest,
+                None => match reader.next() {
+                    Ok(Some(record)) => {
+                        bytes += record.bytes;
+                        lost.expelled += record.lost.expelled;
+                        lost.damaged += record.lost.damaged;
+                        Rest::whole(record)
+                    }
+                    Ok(None) => {
+                        place = reader.place();
+                        break;
+                    }
+                    // What was read goes first; the next batch begins where it failed.
+                    Err(_) if bytes > 0 => break,
+                    Err(error) => return Err(error),
+                },
+            };
+            for frame in record.frames.by_ref().take(self.limits.frames - frames.len()) {
+                record.next += 1;
+                if self.kinds.contains(&frame.kind()) {
+                    frames.extend(match &self.select {
+                        Some(select) => select.apply(frame),
+                        None => Some(frame),
+                    });
+                }
+            }
+            place = match record.frames.len() {
+                0 => record.behind,
+                _ => {
+                    record.place = Place::new(record.position, Some(record.next));
+                    self.rests[at].insert(record).place
+                }
+            };
+            if self.rests[at].is_some() {
+                break;
             }
         }
-        let place = reader.place();
-        let id = Digest::of(format!("{}/{from}/{place}", lane.name()).as_bytes());
+        let id = Digest::of(format!("{} {from:?} {place:?}", lane.name()).as_bytes());
         Ok(Next::Read(Read { lane, batch: Batch { id, frames }, place, lost }))
     }
 

@@ -107,6 +107,12 @@ impl Forwarders {
         drain_for: Duration,
     ) -> Result<(), StartError> {
         Self::check(&configs)?;
+        for (name, (config, drain)) in &self.running {
+            if configs.get(name) != Some(config) {
+                // All at once, so that many that cannot send take no longer than one.
+                drain.ask_to_stop(drain_for);
+            }
+        }
         let old = std::mem::take(&mut self.running);
         for (name, (config, drain)) in old {
             match configs.get(&name) {

@@ -121,6 +121,8 @@ struct Received {
     batches: usize,
     errors: VecDeque<SendError>,
     refused: Vec<Refused>,
+    /// It takes so many batches and no more.
+    lasts: Option<usize>,
     /// It panics when it has taken everything.
     buggy: bool,
     down: bool,
@@ -151,7 +153,7 @@ impl Forwarder for Receiver {
     fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
         let frames = &batch.frames;
         let mut inner = self.inner();
-        if inner.down {
+        if inner.down || inner.lasts.is_some_and(|lasts| inner.batches >= lasts) {
             return Err(SendError::later("the receiver is down"));
         }
         inner.batches += 1;
@@ -208,7 +210,7 @@ fn everything_is_sent_once_in_order_over_restarts() {
 }
 
 #[test]
-fn a_backlog_is_sent_in_batches_of_whole_commits() {
+fn a_backlog_is_sent_in_batches_of_their_bound() {
     let agent = Agent::start(2);
     for number in 0..30 {
         agent.commit(number * 4..number * 4 + 4);
@@ -217,8 +219,27 @@ fn a_backlog_is_sent_in_batches_of_whole_commits() {
     let drain = agent.drain(&receiver);
     receiver.wait_for(120);
     let _stopped = drain.stop(LONG);
-    // Commits of four frames, until there are ten.
-    assert_eq!(receiver.inner().batches, 10);
+    // Ten frames each, whatever came in one commit.
+    assert_eq!(receiver.inner().batches, 12);
+}
+
+#[test]
+fn a_commit_of_more_than_a_batch_goes_on_where_it_was_over_a_restart() {
+    let mut agent = Agent::start(12);
+    let receiver = Receiver::default();
+    agent.commit(0..35);
+    receiver.inner().lasts = Some(2);
+    let drain = agent.drain(&receiver);
+    wait_until(|| drain.status().error.is_some());
+    assert_eq!((drain.status().sent_frames, drain.status().queued_frames), (20, 15));
+    let _stopped = drain.stop(Duration::ZERO);
+    agent.restart();
+    receiver.inner().lasts = None;
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(35);
+    wait_until(|| drain.status().sent_frames == 15);
+    assert_eq!(agent.counter("picket_forwarder_dropped_frames_total"), 0.0);
+    let _stopped = drain.stop(LONG);
 }
 
 #[test]

@@ -222,36 +222,32 @@ impl Worker {
         self.in_hand = Some(read);
     }
 
+    /// The batch stays in hand until the receiver has it, whatever happens on the way.
     fn hand_over(&mut self) -> Result<Step, Failed> {
-        let Some(read) = self.in_hand.take() else { return Ok(Step::Went) };
-        let before = self.cursor.places[read.lane.index()];
+        let Some(read) = &self.in_hand else { return Ok(Step::Went) };
         if read.batch.frames.is_empty() {
-            self.moved_to(read.lane, read.place);
+            let (lane, place) = (read.lane, read.place);
+            self.in_hand = None;
+            let moved = place != self.cursor.places[lane.index()];
+            self.moved_to(lane, place);
             self.store_skipped()?;
-            let moved = read.place != before;
             return Ok(if moved { Step::Went } else { Step::Waits(LOOK_EVERY) });
         }
-        match self.forwarder.send(&read.batch) {
-            Ok(sent) => {
-                self.tell(&read, |at| match sent.refused.iter().any(|refused| refused.frame == at) {
-                    true => Outcome::Refused,
-                    false => Outcome::Accepted,
-                });
-                self.accepted(&read, &sent);
-                self.cursor.places[read.lane.index()] = read.place;
-                self.cursor.note = sent.note.unwrap_or_else(|| std::mem::take(&mut self.cursor.note));
-                self.backoff.succeeded();
-                self.circuit.works();
-                self.store_now()?;
-                Ok(Step::Went)
-            }
-            Err(error) => {
-                self.tell(&read, |_| Outcome::Failed);
-                self.resumed = false;
-                self.in_hand = Some(read);
-                Err(error.into())
-            }
-        }
+        let sent = self.forwarder.send(&read.batch);
+        self.tell(read, |at| match &sent {
+            Err(_) => Outcome::Failed,
+            Ok(sent) if sent.refused.iter().any(|refused| refused.frame == at) => Outcome::Refused,
+            Ok(_) => Outcome::Accepted,
+        });
+        let sent = sent.inspect_err(|_| self.resumed = false)?;
+        let Some(read) = self.in_hand.take() else { return Ok(Step::Went) };
+        self.accepted(&read, &sent);
+        self.cursor.places[read.lane.index()] = read.place;
+        self.cursor.note = sent.note.unwrap_or_else(|| std::mem::take(&mut self.cursor.note));
+        self.backoff.succeeded();
+        self.circuit.works();
+        self.store_now()?;
+        Ok(Step::Went)
     }
 
     /// Shows a batch to those who look.
@@ -336,14 +332,23 @@ impl Worker {
     }
 
     fn wait_after(&mut self, failed: &Failed) -> Duration {
-        let (asked, hopeless) = match failed {
-            Failed::Send(SendError::Later { after, .. }) => (after.unwrap_or_default(), false),
-            Failed::Send(SendError::Unusable { .. }) => (Duration::ZERO, true),
-            _ => (Duration::ZERO, false),
-        };
         let wait = self.backoff.failed();
-        let wait = self.circuit.failed(hopeless, wait).max(asked);
-        self.deps.metrics.retried(&self.name);
+        let wait = match failed {
+            Failed::Send(error) => {
+                self.deps.metrics.retried(&self.name);
+                let (asked, hopeless) = match error {
+                    SendError::Later { after, .. } => (after.unwrap_or_default(), false),
+                    SendError::Unusable { .. } => (Duration::ZERO, true),
+                };
+                self.circuit.failed(hopeless, wait).max(asked)
+            }
+            // Nothing is the matter with the receiver.
+            Failed::Read(_) | Failed::Store(_) => wait,
+            Failed::Panicked(_) => {
+                self.deps.metrics.retried(&self.name);
+                wait
+            }
+        };
         tracing::warn!(forwarder = self.name, error = %failed, ?wait,
             "Results could not be sent; they wait in the journal.");
         wait

@@ -3,12 +3,14 @@
 //! It reads behind the journal's durable end only, and a lane is durable before the journal may forget what
 //! came into it: a crash at any moment loses nothing and repeats nothing.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use picket_journal::{FileSystem, JournalError, Position, Reader, Tail};
 
 use super::floors::Floors;
@@ -37,6 +39,7 @@ pub struct Feeder {
     shared: Arc<Shared>,
     tail: Tail,
     lanes: Lanes,
+    ended: Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,9 +74,8 @@ pub fn start(
 ) -> Result<(Lanes, Feeder), OpenError> {
     let Deps { committer, state, kept, metrics } = deps;
     let open = |lane: Lane| {
-        let opened = Writer::open(lane, fs.clone(), folder, config.of(lane));
         let failed = |source| OpenError::Journal { lane, source };
-        let (mut writer, repair) = opened.map_err(failed)?;
+        let (mut writer, repair) = Writer::open(lane, fs.clone(), folder, config.of(lane))?;
         for place in kept.iter().map(|places| places[lane.index()]) {
             writer.advance_past(place.position()).map_err(failed)?;
         }
@@ -100,11 +102,16 @@ pub fn start(
         synced_at: Instant::now(),
         released_at: Instant::now(),
         noted: [0; 2],
+        least: Position::ZERO,
     };
     run.find_place(&kept)?;
     run.committer.set_readers(&[READER.to_owned()]);
-    let thread = std::thread::Builder::new().name("lanes".into()).spawn(move || run.run())?;
-    let feeder = Feeder { shared, tail, lanes: lanes.clone(), thread: Some(thread) };
+    let (lives, ended) = bounded(0);
+    let thread = std::thread::Builder::new().name("lanes".into()).spawn(move || {
+        let _lives: Sender<Infallible> = lives;
+        run.run();
+    })?;
+    let feeder = Feeder { shared, tail, lanes: lanes.clone(), ended, thread: Some(thread) };
     Ok((lanes, feeder))
 }
 
@@ -125,6 +132,12 @@ impl Feeder {
             }
             self.lanes.wait(seen, left.min(SYNC_EVERY));
         }
+    }
+
+    /// A channel that is closed when the thread has ended, which it does unasked only by a panic: nothing reaches
+    /// a receiver any more, and the journal has all that was committed.
+    pub fn ended(&self) -> Receiver<Infallible> {
+        self.ended.clone()
     }
 
     /// Stops the thread, once what is committed is in the lanes or cannot be written.
@@ -173,12 +186,16 @@ struct Run {
     released_at: Instant,
     /// The numbers that the state has.
     noted: [u64; 2],
+    /// Up to where the lanes have had the journal at the start.
+    least: Position,
 }
 
 impl Run {
     /// Goes on behind what the lanes have.
     fn find_place(&mut self, kept: &[[Place; 2]]) -> Result<(), OpenError> {
         let (first, end) = (self.tail.first(), self.tail.durable_end());
+        let floor = self.committer.floor(READER);
+        let mut whole = true;
         for writer in &mut self.writers {
             if writer.written() > end {
                 tracing::error!(lane = writer.lane().name(), journal = %end,
@@ -189,16 +206,19 @@ impl Run {
             let known = kept.iter().filter_map(|places| places[lane.index()].next()).max().unwrap_or(0);
             let known = known.max(noted_next(&self.state, lane));
             if known > writer.next() {
+                whole = false;
                 mend::end(&self.tail, writer, known, &self.metrics)?;
             }
             // A lane that nothing came into stands far behind what it was looked through for.
-            let from = writer.written().max(self.committer.floor(READER).unwrap_or(Position::ZERO));
-            if from.segment + 1 < first.segment && from != end {
+            let from = floor.map(|floor| writer.written().max(floor));
+            if let Some(from) = from.filter(|from| from.segment + 1 < first.segment && *from != end) {
                 tracing::error!(lane = writer.lane().name(), lane_end = %from, journal = %first,
                     "The journal begins behind the lane's end: results between the two are lost.");
                 self.metrics.gap(writer.lane());
             }
         }
+        // Lanes that are whole have all up to there, though their last records may be older.
+        self.least = floor.filter(|_| whole).unwrap_or(Position::ZERO).min(end);
         self.go_back();
         self.show();
         Ok(())
@@ -206,7 +226,7 @@ impl Run {
 
     /// To the lane that has come least far.
     fn go_back(&mut self) {
-        let from = self.writers.iter().map(Writer::written).min().unwrap_or(Position::ZERO);
+        let from = self.writers.iter().map(Writer::written).min().unwrap_or(Position::ZERO).max(self.least);
         self.reader = self.tail.reader(from);
     }
 
@@ -218,9 +238,6 @@ impl Run {
             let copied = self.copy();
             let due = hurry || self.synced_at.elapsed() >= SYNC_EVERY || self.unsynced >= SYNC_BYTES;
             let synced = if due || copied.is_err() { self.sync() } else { Ok(()) };
-            if copied.is_err() {
-                self.go_back();
-            }
             self.release();
             let failed = copied.is_err() || synced.is_err();
             if stop && (failed || !self.tail.has_more(self.reader.position())) {
@@ -251,6 +268,7 @@ impl Run {
     fn copy(&mut self) -> Result<(), JournalError> {
         while self.unsynced < SYNC_BYTES {
             let damaged = self.tail.damage().bytes;
+            let before = self.reader.position().segment;
             let next = self.reader.next();
             let skipped = self.tail.damage().bytes.saturating_sub(damaged);
             if skipped > 0 {
@@ -268,6 +286,10 @@ impl Run {
                     return Err(error);
                 }
             };
+            if before != 0 && before < self.tail.first().segment && entry.position.segment > before + 1 {
+                tracing::error!("The journal has given up results before they came into the lanes.");
+                Lane::ALL.iter().for_each(|lane| self.metrics.gap(*lane));
+            }
             let packed = match commit::packed(&entry.payload) {
                 Ok(packed) => packed,
                 Err(error) => {
@@ -282,7 +304,11 @@ impl Run {
                 match writer.append(entry.next, now, packed.count, &packed.frames) {
                     Ok(true) => self.metrics.came(writer.lane(), packed.count),
                     Ok(false) => {}
-                    Err(error) => return Err(tell(&self.metrics, writer.lane(), error)),
+                    Err(error) => {
+                        let error = tell(&self.metrics, writer.lane(), error);
+                        self.go_back();
+                        return Err(error);
+                    }
                 }
                 self.unsynced += packed.frames.len();
             }
@@ -314,7 +340,8 @@ impl Run {
 
     /// Says how far the lanes are durable.
     fn show(&self) {
-        let durable = self.writers.iter().map(Writer::durable).min().unwrap_or(Position::ZERO);
+        let durable =
+            self.writers.iter().map(Writer::durable).min().unwrap_or(Position::ZERO).max(self.least);
         *self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner) = durable;
         self.committer.set_floor(READER, durable);
         for writer in &self.writers {
@@ -346,17 +373,21 @@ impl Run {
         }
         self.released_at = Instant::now();
         self.note_next();
-        // Read before the sync: each stands for a cursor that is in the state by now.
-        let floors = Lane::ALL.map(|lane| self.floors.of(lane));
-        let passed = self.writers.iter().zip(floors).any(|(writer, floor)| writer.has_segments_before(floor));
-        if passed && let Err(error) = self.state.sync() {
+        // Read before the sync: each stands for a cursor that is in the state by now. A segment at whose very end a
+        // cursor stands goes when the cursor is in the next one, so that what is asked here is what is done below.
+        let floors = Lane::ALL.map(|lane| Position { offset: 0, ..self.floors.of(lane) });
+        let now = now_nanos();
+        let bounds = self.writers.each_mut().map(|writer| writer.bound(now));
+        let gone = self.writers.iter().zip(floors).zip(&bounds).any(|((writer, floor), bound)| {
+            writer.has_segments_before(floor.max(bound.as_ref().copied().unwrap_or(Position::ZERO)))
+        });
+        if gone && let Err(error) = self.state.sync() {
             tracing::warn!(%error, "Cursors cannot be made durable; the lanes keep what they have passed.");
             return;
         }
-        let now = now_nanos();
-        for (writer, floor) in self.writers.iter_mut().zip(floors) {
+        for ((writer, floor), bound) in self.writers.iter_mut().zip(floors).zip(bounds) {
             let lane = writer.lane();
-            let outcome = writer.release(floor).and_then(|_| writer.expel(now));
+            let outcome = bound.and_then(|bound| writer.release(floor).and_then(|_| writer.release(bound)));
             match outcome {
                 Ok(0) => {}
                 Ok(bytes) => {

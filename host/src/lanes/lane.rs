@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use picket_journal::{FileSystem, Journal, JournalError, Position, Repair, Tail};
+use picket_journal::{Entry, FileSystem, Journal, JournalError, Position, Reader, Repair, Tail};
 
+use super::OpenError;
 use super::config::Bounds;
-use super::record::{self, Head};
+use super::record::{self, Head, RecordError};
 use crate::model::Lane;
 
 /// How far a lane has come.
@@ -31,7 +32,8 @@ pub(super) struct Writer {
     durable: Mark,
     /// For readers: the number behind the durable end.
     end: Arc<AtomicU64>,
-    /// When the first record of each segment came, Unix time in nanoseconds.
+    /// When the first record of a segment came, Unix time in nanoseconds, as far as it was asked for: a start
+    /// with a long backlog must not look into all of it.
     starts: BTreeMap<u64, u64>,
     buffer: Vec<u8>,
 }
@@ -43,15 +45,16 @@ impl Writer {
         fs: Arc<dyn FileSystem>,
         folder: &Path,
         bounds: Bounds,
-    ) -> Result<(Self, Repair), JournalError> {
+    ) -> Result<(Self, Repair), OpenError> {
+        let failed = |source| OpenError::Journal { lane, source };
         let config = picket_journal::Config { segment_bytes: bounds.segment_bytes(), ..Default::default() };
-        let (journal, repair) = Journal::open(fs, &folder.join(lane.name()), config)?;
+        let (journal, repair) = Journal::open(fs, &folder.join(lane.name()), config).map_err(failed)?;
         let tail = journal.tail();
-        let mark = last_mark(&tail)?;
-        let starts = starts(&tail)?;
+        let mark = last_mark(&tail, lane)?;
         let end = Arc::new(AtomicU64::new(mark.next));
         let (written, durable) = (mark, mark);
-        let writer = Self { lane, journal, bounds, written, durable, end, starts, buffer: Vec::new() };
+        let (starts, buffer) = (BTreeMap::new(), Vec::new());
+        let writer = Self { lane, journal, bounds, written, durable, end, starts, buffer };
         Ok((writer, repair))
     }
 
@@ -147,37 +150,54 @@ impl Writer {
         self.tail().first().segment < floor.segment.min(self.journal.durable_end().segment)
     }
 
-    /// Gives back the room of what all readers have passed. Returns how many bytes.
+    /// Deletes the segments before one. Returns how many bytes that was.
     pub(super) fn release(&mut self, floor: Position) -> Result<u64, JournalError> {
         let freed = self.journal.delete_before(floor)?;
         self.forget_starts();
         Ok(freed)
     }
 
-    /// Expels what is beyond the bounds. Returns how many bytes, those of the journal's own heads included.
-    pub(super) fn expel(&mut self, now: u64) -> Result<u64, JournalError> {
+    /// Before this lies what is beyond the bounds.
+    pub(super) fn bound(&mut self, now: u64) -> Result<Position, JournalError> {
         self.leave_old_segment(now)?;
-        let bound = self.tail().keeping(self.bounds.max_bytes).max(self.too_old(now));
-        if !self.has_segments_before(bound) {
-            return Ok(0);
-        }
-        self.release(bound)
+        Ok(self.tail().keeping(self.bounds.max_bytes).max(self.too_old(now)))
     }
 
     /// Behind the segments in which everything is older than the bound.
-    fn too_old(&self, now: u64) -> Position {
+    fn too_old(&mut self, now: u64) -> Position {
         let oldest = now.saturating_sub(nanos(self.bounds.max_age));
+        let mut bound = Position::ZERO;
         // Where a segment began, the one before it had ended.
-        let begun = self.starts.iter().rev().find(|(_, start)| **start <= oldest);
-        begun.map_or(Position::ZERO, |(&segment, _)| Position { segment, offset: 0 })
+        for Position { segment, .. } in self.tail().segments().into_iter().skip(1) {
+            match self.start_of(segment) {
+                Some(start) if start <= oldest => bound = Position { segment, offset: 0 },
+                Some(_) => break,
+                // Nothing in it can be read; it goes with the one behind it.
+                None => {}
+            }
+        }
+        bound
+    }
+
+    /// When the first record of a segment came; none when it has none that can be read.
+    fn start_of(&mut self, segment: u64) -> Option<u64> {
+        if let Some(start) = self.starts.get(&segment) {
+            return Some(*start);
+        }
+        let entry = persistently(&mut self.tail().reader(Position { segment, offset: 0 })).ok()??;
+        let (head, _) = record::decode(&entry.payload).ok()?;
+        (entry.position.segment == segment).then(|| {
+            self.starts.insert(segment, head.time);
+            head.time
+        })
     }
 
     /// Ends a segment that has been written to for long, so that its first records can go when they are old.
     fn leave_old_segment(&mut self, now: u64) -> Result<(), JournalError> {
         let end = self.journal.durable_end();
         let age = nanos(self.bounds.segment_age());
-        let is_old = |start: &u64| now.saturating_sub(*start) >= age;
-        if self.written == self.durable && self.starts.get(&end.segment).is_some_and(is_old) {
+        let is_old = |start: u64| now.saturating_sub(start) >= age;
+        if self.written == self.durable && self.start_of(end.segment).is_some_and(is_old) {
             self.journal.advance_past(Position { segment: end.segment, offset: u64::MAX })?;
         }
         Ok(())
@@ -193,14 +213,19 @@ fn nanos(duration: std::time::Duration) -> u64 {
 }
 
 /// Behind the last record, which is in the last segment that has one.
-fn last_mark(tail: &Tail) -> Result<Mark, JournalError> {
+fn last_mark(tail: &Tail, lane: Lane) -> Result<Mark, OpenError> {
+    let failed = |source| OpenError::Journal { lane, source };
     for segment in tail.segments().into_iter().rev() {
         let mut reader = tail.reader(segment);
         let mut last = None;
-        while let Some(entry) = reader.next()? {
-            // What cannot be read is skipped by readers as well, and missed by its number.
-            if let Ok((head, _)) = record::decode(&entry.payload) {
-                last = Some(Mark { source: head.source, next: head.first + u64::from(head.count) });
+        while let Some(entry) = persistently(&mut reader).map_err(failed)? {
+            match record::decode(&entry.payload) {
+                Ok((head, _)) => {
+                    last = Some(Mark { source: head.source, next: head.first + u64::from(head.count) });
+                }
+                Err(RecordError::NewerVersion(found)) => return Err(OpenError::NewerVersion { lane, found }),
+                // Skipped by readers as well, and missed by its number.
+                Err(_) => {}
             }
         }
         if let Some(mark) = last {
@@ -210,16 +235,14 @@ fn last_mark(tail: &Tail) -> Result<Mark, JournalError> {
     Ok(Mark::default())
 }
 
-/// When the first record of each segment came.
-fn starts(tail: &Tail) -> Result<BTreeMap<u64, u64>, JournalError> {
-    let mut starts = BTreeMap::new();
-    for segment in tail.segments() {
-        let Some(entry) = tail.reader(segment).next()? else { break };
-        if let Ok((head, _)) = record::decode(&entry.payload)
-            && entry.position.segment == segment.segment
-        {
-            starts.insert(segment.segment, head.time);
+/// The next record, behind a place that cannot be read if there is one: a reader passes it over once it has failed
+/// there a few times.
+pub(super) fn persistently(reader: &mut Reader) -> Result<Option<Entry>, JournalError> {
+    const TRIES: usize = 4;
+    for _ in 1..TRIES {
+        if let Ok(found) = reader.next() {
+            return Ok(found);
         }
     }
-    Ok(starts)
+    reader.next()
 }

@@ -3,7 +3,7 @@
 
 use picket_journal::{JournalError, Position, Tail};
 
-use super::lane::Writer;
+use super::lane::{Writer, persistently};
 use super::{Metrics, OpenError};
 use crate::model::Lane;
 use crate::pipeline::commit;
@@ -42,7 +42,7 @@ fn frames_behind(tail: &Tail, lane: Lane, from: Position) -> Result<Option<u64>,
     }
     let damaged = tail.damage().bytes;
     let (mut reader, mut frames) = (tail.reader(from), 0);
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = persistently(&mut reader)? {
         let Ok(packed) = commit::packed(&entry.payload) else { return Ok(None) };
         frames += u64::from(packed[lane.index()].count);
     }

@@ -51,6 +51,10 @@ pub struct Batch {
     pub bytes: usize,
     /// Unix time in nanoseconds at which it came into the lane.
     pub time: u64,
+    /// Where it begins.
+    pub position: Position,
+    /// The number of its first frame.
+    pub first: u64,
     /// Behind it.
     pub place: Place,
     /// What was missing before it.
@@ -134,7 +138,8 @@ impl LaneReader {
                     frames.drain(..frames.len().min(usize::try_from(had).unwrap_or(usize::MAX)));
                     let lost = std::mem::take(&mut self.lost);
                     let (bytes, time, place) = (entry.payload.len(), head.time, self.place);
-                    return Ok(Some(Batch { frames, bytes, time, place, lost }));
+                    let (position, first) = (entry.position, head.first.saturating_add(had));
+                    return Ok(Some(Batch { frames, bytes, time, position, first, place, lost }));
                 }
                 Err(error) => {
                     tracing::error!(position = %entry.position, %error, "Frames of a lane cannot be read.");
@@ -162,6 +167,12 @@ impl LaneReader {
         record::decode(&entry.payload).ok().map(|(head, _)| head.time)
     }
 
+    /// The number of the first frame behind a place.
+    fn first(&self, place: Place) -> Option<u64> {
+        let entry = self.tail.reader(place.position()).next().ok()??;
+        record::decode(&entry.payload).ok().map(|(head, _)| head.first)
+    }
+
     /// Whether a durable record follows a place.
     pub fn has_more(&self, place: Place) -> bool {
         self.tail.has_more(place.position())
@@ -175,7 +186,7 @@ impl LaneReader {
         let end = self.end.load(Ordering::Acquire);
         Queued {
             bytes: self.tail.bytes_after(place.position()),
-            frames: place.next.map_or(end, |next| end.saturating_sub(next)),
+            frames: end.saturating_sub(place.next.or_else(|| self.first(place)).unwrap_or(end)),
         }
     }
 }

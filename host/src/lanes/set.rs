@@ -23,6 +23,17 @@ pub enum OpenError {
         /// Why.
         source: JournalError,
     },
+    /// A newer agent wrote it.
+    #[error(
+        "the lane `{}` was written by a newer version (format {found}): start the newer agent that wrote it",
+        lane.name()
+    )]
+    NewerVersion {
+        /// Which.
+        lane: Lane,
+        /// Its format.
+        found: u8,
+    },
     /// There is no thread for the feeder.
     #[error("cannot start the thread that fills the lanes: {0}")]
     Thread(#[from] std::io::Error),

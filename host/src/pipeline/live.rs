@@ -15,6 +15,8 @@ use crate::model::{Label, Sample};
 /// Series that are live at once: twice what the series store holds by default, some 10 MB with usual labels.
 /// Those beyond it end without a marker. A quarter is for sources alone.
 pub const MAX_LIVE: usize = 20_000;
+/// Text of their names and labels: a plugin's labels may be long, and this memory is not its own.
+pub const MAX_LIVE_BYTES: usize = 16 << 20;
 /// Receivers take a series for ended by themselves after so long without a sample, in nanoseconds: Prometheus'
 /// lookback. Whoever made none for as long may leave when there is no room.
 const LOOKBACK: u64 = 5 * 60 * 1_000_000_000;
@@ -37,15 +39,23 @@ pub enum Owner {
 pub struct LiveSeries {
     inner: Arc<Mutex<Inner>>,
     hasher: RandomState,
-    max: usize,
+    max: Size,
     untracked: IntCounter,
+}
+
+/// How much is live.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    series: usize,
+    /// Of text.
+    bytes: usize,
 }
 
 #[derive(Default)]
 struct Inner {
     owners: BTreeMap<Owner, HashMap<u64, Series>>,
     /// Of all owners.
-    count: usize,
+    size: Size,
     /// When it was last looked for those that may leave, Unix time in nanoseconds.
     looked: u64,
 }
@@ -62,10 +72,10 @@ struct Series {
 impl LiveSeries {
     /// None are live. Counts in a registry.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        Self::bounded(MAX_LIVE, registry)
+        Self::bounded(Size { series: MAX_LIVE, bytes: MAX_LIVE_BYTES }, registry)
     }
 
-    fn bounded(max: usize, registry: &Registry) -> Result<Self, prometheus::Error> {
+    fn bounded(max: Size, registry: &Registry) -> Result<Self, prometheus::Error> {
         let untracked = IntCounter::new(
             "picket_live_series_untracked_samples_total",
             "Samples of series that get no stale marker when they end, because too many series are live.",
@@ -82,7 +92,13 @@ impl LiveSeries {
     /// Samples were made; a stale marker among them ends its series. `now` is Unix time in nanoseconds.
     pub fn made<'a>(&self, owner: &Owner, samples: impl IntoIterator<Item = &'a Sample>, now: u64) {
         // Plugins with many label sets leave room for the host's.
-        let max = if let Owner::Plugin(_) = owner { self.max - self.max / 4 } else { self.max };
+        let max = match owner {
+            Owner::Plugin(_) => {
+                let Size { series, bytes } = self.max;
+                Size { series: series - series / 4, bytes: bytes - bytes / 4 }
+            }
+            Owner::Source(_) => self.max,
+        };
         let mut inner = self.lock();
         for sample in samples {
             let key = self.key(sample);
@@ -125,7 +141,7 @@ impl LiveSeries {
     pub fn ended(&self, owner: &Owner, now: u64) -> Vec<Sample> {
         let mut inner = self.lock();
         let Some(series) = inner.owners.remove(owner) else { return Vec::new() };
-        inner.count -= series.len();
+        inner.measure();
         let ends = |entry: &(u64, Series)| !inner.is_made_by_others(owner, entry.0);
         series.into_iter().filter(ends).map(|(_, series)| series.marker(now)).collect()
     }
@@ -138,23 +154,35 @@ impl LiveSeries {
 
 impl Inner {
     /// Says whether there was room.
-    fn add(&mut self, owner: &Owner, key: u64, sample: &Sample, now: u64, max: usize) -> bool {
+    fn add(&mut self, owner: &Owner, key: u64, sample: &Sample, now: u64, max: Size) -> bool {
         if let Some(known) = self.owners.get_mut(owner).and_then(|series| series.get_mut(&key)) {
             known.last = known.last.max(sample.time);
             known.came = now;
             return true;
         }
-        if self.count >= max {
+        let bytes = text_bytes(&sample.name, &sample.labels);
+        if !self.has_room(bytes, max) {
             self.make_room(now);
         }
-        if self.count >= max {
+        if !self.has_room(bytes, max) {
             return false;
         }
         let (name, labels) = (sample.name.clone(), sample.labels.clone());
         let series = Series { name, labels, last: sample.time, came: now };
         self.owners.entry(owner.clone()).or_default().insert(key, series);
-        self.count += 1;
+        self.size.series += 1;
+        self.size.bytes += bytes;
         true
+    }
+
+    fn has_room(&self, bytes: usize, max: Size) -> bool {
+        self.size.series < max.series && self.size.bytes + bytes <= max.bytes
+    }
+
+    fn measure(&mut self) {
+        let all = || self.owners.values().flat_map(HashMap::values);
+        let bytes = all().map(|series| text_bytes(&series.name, &series.labels)).sum();
+        self.size = Size { series: all().count(), bytes };
     }
 
     /// Also when the clock went back: the time of the last look means nothing then.
@@ -167,19 +195,24 @@ impl Inner {
             series.retain(|_, series| now.saturating_sub(series.came) <= LOOKBACK);
         }
         self.owners.retain(|_, series| !series.is_empty());
-        self.count = self.owners.values().map(HashMap::len).sum();
+        self.measure();
     }
 
     fn remove(&mut self, owner: &Owner, key: u64) {
         let Some(series) = self.owners.get_mut(owner) else { return };
-        if series.remove(&key).is_some() {
-            self.count -= 1;
+        if let Some(gone) = series.remove(&key) {
+            self.size.series -= 1;
+            self.size.bytes -= text_bytes(&gone.name, &gone.labels);
         }
     }
 
     fn is_made_by_others(&self, owner: &Owner, key: u64) -> bool {
         self.owners.iter().any(|(other, series)| other != owner && series.contains_key(&key))
     }
+}
+
+fn text_bytes(name: &str, labels: &[Label]) -> usize {
+    name.len() + labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>()
 }
 
 impl Series {
@@ -197,7 +230,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn live(max: usize) -> LiveSeries {
-        LiveSeries::bounded(max, &Registry::new()).unwrap()
+        LiveSeries::bounded(Size { series: max, bytes: 1 << 10 }, &Registry::new()).unwrap()
     }
 
     fn sample(name: &str, time: u64) -> Sample {
@@ -257,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn long_labels_are_bounded_as_many_series_are() {
+        let (live, owner) = (live(100), Owner::Plugin("p".into()));
+        let long = |name: &str| {
+            let labels = vec![Label { name: "l".into(), value: "x".repeat(500) }];
+            Sample { name: name.into(), labels, time: SECOND, value: 1.0 }
+        };
+        live.made(&owner, &[long("a"), long("b"), long("c")], SECOND);
+        assert_eq!((live.ended(&owner, SECOND).len(), live.untracked.get()), (1, 2));
+        live.made(&owner, &[long("d")], SECOND);
+        assert_eq!((live.ended(&owner, SECOND).len(), live.untracked.get()), (1, 2));
+    }
+
+    #[test]
     fn beyond_the_bound_series_are_counted_and_idle_ones_make_room() {
         let live = live(2);
         let made = |name: &str, at: u64| live.made(&plugin("p"), &[sample(name, at)], at);
@@ -268,8 +314,8 @@ mod tests {
         made("b", later);
         made("c", later);
         assert_eq!(live.untracked.get(), 1, "`a` has been idle for long");
-        assert_eq!(live.lock().count, 2);
+        assert_eq!(live.lock().size.series, 2);
         assert_eq!(ends(live.ended(&plugin("p"), later)).len(), 2);
-        assert_eq!(live.lock().count, 0);
+        assert_eq!(live.lock().size.series, 0);
     }
 }

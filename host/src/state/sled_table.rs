@@ -238,8 +238,12 @@ impl Table for SledTable {
     }
 
     fn back_up(&self, at: Position) -> Result<Option<Backup>, StateError> {
-        // What is left on a nearly full disk is for commits.
-        self.check_room()?;
+        // What is left on a nearly full disk is for commits, and for whoever else uses it.
+        let expected = self.backed_up().map_or_else(|| self.bytes(), |backup| backup.bytes);
+        let room = Room::of(&self.dir).map_err(StateError::io("read the free room of", &self.dir))?;
+        if room.free < room.needed.saturating_add(expected / 4 * 5) {
+            return Err(StateError::NoRoomForBackup { free: room.free, expected });
+        }
         let bytes = self.dump(repair::BACKUP, at, &[&b""[..]], |key| !keys::is_cache(key))?;
         Ok(Some(Backup { at, bytes }))
     }

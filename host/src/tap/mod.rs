@@ -173,9 +173,11 @@ impl Tap {
                 pace.dropped = 0;
             }
             let line = Line { time: now_nanos(), ..line(at) };
-            match self.send(&line) {
-                true => pace.left -= 1,
-                false => pace.dropped += 1,
+            pace.left -= 1;
+            if !self.send(&line) {
+                // Nobody reads: no more lines are made for nobody.
+                pace.dropped += (shown - at) as u64;
+                break;
             }
         }
         pace.dropped += (count - shown) as u64;

@@ -82,12 +82,13 @@ fn a_tap_ends_with_the_agent_and_does_not_hold_it_up() {
         }
     });
     until("the tap is open", || {
-        // The question itself comes by the socket too.
-        (node.metric("picket_api_connections{listener=\"unix\"}") >= 2.0).then_some(())
+        let open = "picket_api_requests_total{route=\"/api/v1/tap\",status=\"200\"}";
+        (node.metric(open) >= 1.0).then_some(())
     });
     assert!(node.stop().success());
     let ended = waiting.join().unwrap();
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("has stopped"), "{ended:?}");
     assert!(!socket.exists());
 }
 

@@ -16,8 +16,8 @@ const REPLAY_BYTES: usize = 1 << 20;
 /// How long to wait before the state is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The state is backed up after so many bytes of commits, or twice the size of the last backup if that is more:
-/// commits cost at most half as much again.
+/// The state is backed up after so many bytes of commits, or twice the size of the last backup if that is more, so that
+/// backups are small beside commits; but before what is kept of the journal for it is exceeded.
 const BACKUP_BYTES: u64 = 8 << 20;
 
 /// And after this time, when there were commits.
@@ -367,7 +367,8 @@ impl Core {
             Some(backup) if synced <= backup.at => false,
             Some(backup) => {
                 let since = self.journal.tail().bytes_after(backup.at);
-                has_passed(BACKUP_EVERY) || since >= BACKUP_BYTES.max(2 * backup.bytes)
+                let often = BACKUP_BYTES.max(2 * backup.bytes).min(BACKUP_KEEPS / 2);
+                since >= often || has_passed(BACKUP_EVERY) && since >= backup.bytes / 8
             }
         }
     }
