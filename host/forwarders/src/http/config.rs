@@ -98,6 +98,12 @@ impl Url {
         &self.0
     }
 
+    /// For messages: without its query, which may hold a key.
+    pub fn shown(&self) -> String {
+        let authority = self.0.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        format!("{}://{authority}{}", self.0.scheme_str().unwrap_or_default(), self.0.path())
+    }
+
     /// With a path behind its own, which gets a slash between the two; its query is kept.
     pub fn join(&self, path: &str) -> Result<Self, UrlError> {
         let own = self.0.path().trim_end_matches('/');
