@@ -119,7 +119,11 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The text may hold a secret where none belongs: of such a one nothing is shown.
-        let shown = if text.contains('@') { "…@…" } else { text };
+        let shown = match text.split_once('?') {
+            _ if text.contains('@') => "…@…".to_owned(),
+            Some((before, _)) => format!("{before}?…"),
+            None => text.to_owned(),
+        };
         let error = |what: &str| UrlError { text: shown.chars().take(100).collect(), what: what.to_owned() };
         let uri: Uri =
             text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;
