@@ -178,7 +178,7 @@ impl Peers {
             self.accepts_nothing(peer)?;
         }
         let mut bad = Vec::new();
-        let mut halvings = 0;
+        let (mut halvings, mut is_doubtful) = (0, false);
         while let Some((range, reason)) = refused.pop() {
             if range.len() == 1 || halvings == MAX_HALVINGS {
                 let reason = with_others(reason, range.len() - 1);
@@ -191,10 +191,18 @@ impl Peers {
                 let request = request(&peer.alerts, encode::body(&alerts[half.clone()]));
                 match verdict(peer, self.client.post(request)) {
                     Verdict::Accepted => {}
-                    Verdict::Refused(reason) | Verdict::Doubtful(reason, _) => refused.push((half, reason)),
+                    Verdict::Refused(reason) => refused.push((half, reason)),
+                    Verdict::Doubtful(reason, _) => {
+                        is_doubtful = true;
+                        refused.push((half, reason));
+                    }
                     Verdict::Failed(error) => return Err(error),
                 }
             }
+        }
+        if is_doubtful {
+            // It may have ceased to let us in meanwhile.
+            self.accepts_nothing(peer)?;
         }
         Ok(bad)
     }

@@ -271,6 +271,14 @@ fn what_a_firewall_does_not_like_is_found_alone() {
 }
 
 #[test]
+fn a_password_that_is_changed_during_the_search_refuses_nothing() {
+    // All, nothing, and then not even that.
+    let server = Server::start(|_, number| Some(Reply::new(if number == 1 { 200 } else { 401 }, "")));
+    let error = forwarder(vec![server.url("")]).send(&batch([firing("a=1"), firing("a=2")])).unwrap_err();
+    assert!(matches!(error, SendError::Unusable { .. }), "{error:?}");
+}
+
+#[test]
 fn a_peer_that_refuses_everything_costs_a_bounded_number_of_requests_and_delays_no_other() {
     let refusing = Server::start(|seen, _| {
         let status = if &seen.body[..] == b"[]" { 200 } else { 400 };
