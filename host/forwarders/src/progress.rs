@@ -7,6 +7,11 @@ use picket_model::{Digest, Frame, FrameKind};
 
 use crate::{Batch, Refused, Sent, Unnamed};
 
+/// How many requests for a batch may be halved because something in them was refused. Enough for some twenty bad
+/// results anywhere in a batch; without a bound a receiver that refuses everything would get two requests for each
+/// result. Beyond it a part is refused as a whole.
+pub(crate) const MAX_HALVINGS: u32 = 200;
+
 /// One request's worth of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part<K> {
@@ -23,6 +28,8 @@ pub(crate) struct Progress<K> {
     left: VecDeque<Part<K>>,
     refused: Vec<Refused>,
     unnamed: Vec<Unnamed>,
+    /// How often a part was halved for a refusal.
+    halvings: u32,
 }
 
 impl<K: Copy + PartialEq> Part<K> {
@@ -43,7 +50,7 @@ impl<K: Copy + PartialEq> Progress<K> {
                 None => left.push_back(Part { to, frames: vec![at] }),
             }
         }
-        Self { id: batch.id, left, refused: Vec::new(), unnamed: Vec::new() }
+        Self { id: batch.id, left, refused: Vec::new(), unnamed: Vec::new(), halvings: 0 }
     }
 
     /// Whether it is the progress of this batch.
@@ -68,7 +75,16 @@ impl<K: Copy + PartialEq> Progress<K> {
     /// The next part was refused as a whole.
     pub(crate) fn refused(&mut self, reason: &str) {
         let frames = self.left.pop_front().map(|part| part.frames).unwrap_or_default();
-        self.refused.extend(frames.into_iter().map(|frame| Refused { frame, reason: reason.to_owned() }));
+        let reason = match frames.len() {
+            0 | 1 => reason.to_owned(),
+            all => {
+                let others = all - 1;
+                format!(
+                    "{reason} (to a request with {others} others; too many were refused to try each alone)"
+                )
+            }
+        };
+        self.refused.extend(frames.into_iter().map(|frame| Refused { frame, reason: reason.clone() }));
     }
 
     /// The next part is too large: its two halves take its place. False when it cannot be made smaller.
@@ -77,6 +93,14 @@ impl<K: Copy + PartialEq> Progress<K> {
         let second = Part { to: first.to, frames: first.frames.split_off(first.frames.len() / 2) };
         self.left.insert(1, second);
         true
+    }
+
+    /// Something in the next part was refused: its two halves take its place. False when it is a single frame, or when
+    /// there were too many halvings.
+    pub(crate) fn halve(&mut self) -> bool {
+        let halved = self.halvings < MAX_HALVINGS && self.split();
+        self.halvings += u32::from(halved);
+        halved
     }
 
     /// What became of the batch, once nothing is left.
@@ -118,5 +142,23 @@ mod tests {
         let sent = progress.sent();
         assert_eq!(sent.refused, [Refused { frame: 1, reason: "no".into() }]);
         assert_eq!(sent.refused_unnamed, [Unnamed { count: 1, reason: "some".into() }]);
+    }
+
+    #[test]
+    fn halvings_for_refusals_are_bounded() {
+        let batch = batch(1000);
+        let mut progress = Progress::new(&batch, |_| ());
+        let mut requests = 0;
+        while progress.next().is_some() {
+            requests += 1;
+            if !progress.halve() {
+                progress.refused("no");
+            }
+        }
+        assert_eq!(requests, 2 * MAX_HALVINGS + 1);
+        let sent = progress.sent();
+        assert_eq!(sent.refused.len(), 1000);
+        assert_eq!(sent.refused[0].reason, "no");
+        assert!(sent.refused[999].reason.contains("others; too many"), "{:?}", sent.refused[999]);
     }
 }

@@ -17,8 +17,11 @@ pub const BATCH: BatchLimits = BatchLimits { frames: 500, bytes: 1 << 20, wait: 
 pub const MAX_URLS: usize = 16;
 /// More often would be noise: a batch is sent at once anyway.
 const MIN_RESEND: Duration = Duration::from_secs(10);
-/// An alert whose agent is gone ends after four times as long, which should be within an hour.
+/// An alert whose agent is gone ends after four times as long, which should be within about an hour.
 const MAX_RESEND: Duration = Duration::from_secs(15 * 60);
+
+/// The drain asks every ten seconds whether something is due; as much for what its other work takes.
+const BETWEEN_CALLS: Duration = Duration::from_secs(20);
 
 /// `[forwarders.<name>]` with `kind = "alertmanager"`: sends alerts to Prometheus' Alertmanager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +94,14 @@ impl Config {
     /// How often firing alerts are repeated, within the bounds.
     pub(super) fn resend_every(&self) -> Duration {
         self.resend.0.clamp(MIN_RESEND, MAX_RESEND)
+    }
+
+    /// How long a firing alert lasts that is not repeated. As Prometheus has it in `rules/alerting.go`: three repeats may
+    /// be lost. A repeat may come later by as long as a peer that hangs keeps the others waiting, and by the time
+    /// between two calls.
+    pub(super) fn valid_for(&self) -> Duration {
+        let timeout = self.http.timeout.0.clamp(http::MIN_TIMEOUT, http::MAX_TIMEOUT);
+        self.resend_every() * 4 + timeout + BETWEEN_CALLS
     }
 
     /// The peers' pages for alerts and for their version.

@@ -65,9 +65,8 @@ pub fn annotations(of: &[Label]) -> Pairs {
 }
 
 /// Start and end of a firing alert: it ends by itself unless it is repeated before.
-pub fn firing_times(active_since: u64, now: u64, resend: Duration) -> (u64, u64) {
-    // As Prometheus has it in `rules/alerting.go`: three repeats may be lost.
-    let valid = u64::try_from((resend * 4).as_nanos()).unwrap_or(u64::MAX);
+pub fn firing_times(active_since: u64, now: u64, valid_for: Duration) -> (u64, u64) {
+    let valid = u64::try_from(valid_for.as_nanos()).unwrap_or(u64::MAX);
     (active_since.min(now), now.saturating_add(valid))
 }
 

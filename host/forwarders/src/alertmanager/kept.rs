@@ -43,7 +43,8 @@ struct Resolved {
 pub(super) struct Words {
     pub(super) node: String,
     pub(super) generator: Option<Generator>,
-    pub(super) resend: Duration,
+    /// How long a firing alert lasts that is not repeated.
+    pub(super) valid_for: Duration,
 }
 
 /// Alerts by plugin, group, rule and labels, within bounds.
@@ -98,7 +99,7 @@ impl Life {
     /// As it is said now.
     pub(super) fn alert(&self, words: &Words, now: u64) -> Alert {
         let (starts_at, ends_at) = match self.resolved {
-            None => encode::firing_times(self.active_since, now, words.resend),
+            None => encode::firing_times(self.active_since, now, words.valid_for),
             Some(end) => encode::resolved_times(self.active_since, end.at, now),
         };
         let url = |generator: &Generator| generator.url(&self.plugin, &self.group, &self.rule, &words.node);

@@ -12,6 +12,11 @@ use crate::http::{Answer, Client, NoAnswer, Request, Url};
 /// The most alerts of one request: 5000 were seen to be taken, but a proxy may have a bound on bytes.
 const MAX_REQUEST: usize = 1000;
 
+/// How many requests of a delivery to one peer may be halved to find what it refuses alone. Enough for some twenty bad
+/// alerts; without a bound a peer that refuses everything would get two requests for each alert. Beyond it what is
+/// refused together counts as refused.
+const MAX_HALVINGS: u32 = 200;
+
 /// One Alertmanager.
 struct Peer {
     alerts: Url,
@@ -47,6 +52,9 @@ enum Verdict {
     Accepted,
     /// At least one alert is bad, the reason says why. What it did with the others depends.
     Refused(String),
+    /// The same, or the peer lets us not in at all: a firewall before it may dislike the content of one alert. Its
+    /// answer to no alert at all tells which; the error is for the second case.
+    Doubtful(String, SendError),
     Failed(SendError),
 }
 
@@ -62,6 +70,7 @@ impl Peers {
     pub(super) fn deliver(&mut self, alerts: &[Alert], what: What) -> Result<Vec<Bad>, SendError> {
         let chosen = self.chosen(what)?;
         let mut results: Vec<Result<Vec<Bad>, SendError>> = chosen.iter().map(|_| Ok(Vec::new())).collect();
+        let mut refused: Vec<Vec<(Range<usize>, String)>> = vec![Vec::new(); chosen.len()];
         let places: Vec<usize> = (0..alerts.len()).collect();
         for places in places.chunks(MAX_REQUEST) {
             let range = places[0]..places[places.len() - 1] + 1;
@@ -71,12 +80,19 @@ impl Peers {
             let request = |at: &usize| request(&self.peers[chosen[*at]].alerts, body.clone());
             let answers = self.client.post_all(going.iter().map(request).collect());
             for (at, answer) in going.into_iter().zip(answers) {
-                let peer = &self.peers[chosen[at]];
-                let bad = self.settle(peer, alerts, range.clone(), answer);
-                results[at] = std::mem::replace(&mut results[at], Ok(Vec::new())).and_then(|mut all| {
-                    all.extend(bad?);
-                    Ok(all)
-                });
+                match verdict(&self.peers[chosen[at]], answer) {
+                    Verdict::Accepted => {}
+                    Verdict::Failed(error) => results[at] = Err(error),
+                    Verdict::Refused(said) | Verdict::Doubtful(said, _) => {
+                        refused[at].push((range.clone(), said));
+                    }
+                }
+            }
+        }
+        // Last, so that a peer that takes everything waits for none that does not.
+        for (at, refused) in refused.into_iter().enumerate() {
+            if results[at].is_ok() {
+                results[at] = self.settle(&self.peers[chosen[at]], alerts, refused);
             }
         }
         for (at, result) in chosen.into_iter().zip(&results) {
@@ -127,7 +143,7 @@ impl Peers {
     fn accepts_nothing(&self, peer: &Peer) -> Result<(), SendError> {
         match verdict(peer, self.client.post(request(&peer.alerts, encode::body([])))) {
             Verdict::Accepted => Ok(()),
-            Verdict::Failed(error) => Err(error),
+            Verdict::Failed(error) | Verdict::Doubtful(_, error) => Err(error),
             Verdict::Refused(said) => Err(SendError::unusable(format!(
                 "{} refuses an empty list of alerts ({said}); check `urls`: is it an Alertmanager, and is the \
                  scheme right?",
@@ -151,38 +167,54 @@ impl Peers {
         Ok(if what == What::Everything || there.is_empty() { ready } else { there })
     }
 
-    /// Which alerts of a range a peer will not have, from its answer to the whole range.
+    /// Which alerts of the ranges that a peer refused it will not have.
     fn settle(
         &self,
         peer: &Peer,
         alerts: &[Alert],
-        range: Range<usize>,
-        answer: Result<Answer, NoAnswer>,
+        mut refused: Vec<(Range<usize>, String)>,
     ) -> Result<Vec<Bad>, SendError> {
-        let reason = match verdict(peer, answer) {
-            Verdict::Accepted => return Ok(Vec::new()),
-            Verdict::Failed(error) => return Err(error),
-            Verdict::Refused(reason) => reason,
-        };
-        self.accepts_nothing(peer)?;
+        if !refused.is_empty() {
+            self.accepts_nothing(peer)?;
+        }
         let mut bad = Vec::new();
-        let mut refused = vec![(range, reason)];
+        let (mut halvings, mut is_doubtful) = (0, false);
         while let Some((range, reason)) = refused.pop() {
-            if range.len() == 1 {
-                bad.push((range.start, reason));
+            if range.len() == 1 || halvings == MAX_HALVINGS {
+                let reason = with_others(reason, range.len() - 1);
+                bad.extend(range.map(|at| (at, reason.clone())));
                 continue;
             }
+            halvings += 1;
             let middle = range.start + range.len() / 2;
             for half in [range.start..middle, middle..range.end] {
                 let request = request(&peer.alerts, encode::body(&alerts[half.clone()]));
                 match verdict(peer, self.client.post(request)) {
                     Verdict::Accepted => {}
                     Verdict::Refused(reason) => refused.push((half, reason)),
+                    Verdict::Doubtful(reason, _) => {
+                        is_doubtful = true;
+                        refused.push((half, reason));
+                    }
                     Verdict::Failed(error) => return Err(error),
                 }
             }
         }
+        if is_doubtful {
+            // It may have ceased to let us in meanwhile.
+            self.accepts_nothing(peer)?;
+        }
         Ok(bad)
+    }
+}
+
+/// A reason for alerts that were not tried alone.
+fn with_others(reason: String, others: usize) -> String {
+    match others {
+        0 => reason,
+        _ => format!(
+            "{reason} (to a request with {others} other alerts; too many were refused to try each alone)"
+        ),
     }
 }
 
@@ -223,12 +255,13 @@ fn verdict(peer: &Peer, answer: Result<Answer, NoAnswer>) -> Verdict {
     };
     let place = place(&peer.alerts);
     let said = said(&answer);
-    let unusable = |what: &str| Verdict::Failed(SendError::unusable(format!("{place} {what} ({said})")));
+    let doubtful =
+        |what: &str| Verdict::Doubtful(said.clone(), SendError::unusable(format!("{place} {what} ({said})")));
     match answer.status {
         200..300 => Verdict::Accepted,
-        401 | 403 | 407 => unusable("does not let us in; check the credentials in `http`"),
-        300..400 | 404 | 405 => unusable("has no API v2 for alerts there; check `urls`"),
-        415 => unusable("takes no JSON; check `urls`: is it an Alertmanager?"),
+        401 | 403 | 407 => doubtful("does not let us in; check the credentials in `http`"),
+        300..400 | 404 | 405 => doubtful("has no API v2 for alerts there; check `urls`"),
+        415 => doubtful("takes no JSON; check `urls`: is it an Alertmanager?"),
         408 | 425 | 429 | 0..200 | 500.. => Verdict::Failed(SendError::Later {
             reason: format!("{place} cannot take alerts now ({said})"),
             after: answer.retry_after,

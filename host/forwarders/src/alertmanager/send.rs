@@ -20,6 +20,8 @@ const FIRST_AFTER: Duration = Duration::from_secs(10);
 pub struct AlertmanagerForwarder {
     peers: Peers,
     words: Words,
+    /// How often everything is told.
+    resend: Duration,
     pub(super) kept: Kept,
     /// When everything is told next.
     pub(super) due: Instant,
@@ -44,9 +46,10 @@ impl AlertmanagerForwarder {
         config.check_kinds()?;
         let peers = Peers::new(Client::new(&config.http, link)?, config.pages()?);
         let generator = config.generator()?;
-        let words = Words { node: link.node.to_string(), generator, resend: config.resend_every() };
+        let words = Words { node: link.node.to_string(), generator, valid_for: config.valid_for() };
         let (due, unsettled) = (Instant::now() + FIRST_AFTER, BTreeSet::new());
-        Ok(Self { peers, words, kept: Kept::default(), due, unsettled, overflowed: false })
+        let resend = config.resend_every();
+        Ok(Self { peers, words, resend, kept: Kept::default(), due, unsettled, overflowed: false })
     }
 
     /// What a batch says about each alert in the end.
@@ -139,11 +142,13 @@ impl Forwarder for AlertmanagerForwarder {
         if alerts.is_empty() {
             return Ok(None);
         }
+        // A peer that hangs takes its time, which does not put off the next repeat.
+        let begun = Instant::now();
         let bad = self.peers.deliver(&alerts, What::Everything)?;
         if let Some((_, reason)) = bad.first() {
             tracing::warn!(alerts = bad.len(), reason, "Alerts that were accepted before are refused now.");
         }
-        self.due = Instant::now() + self.words.resend;
+        self.due = begun + self.resend;
         Ok(None)
     }
 

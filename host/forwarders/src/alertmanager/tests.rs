@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use picket_model::{
@@ -102,8 +104,11 @@ fn ended(name: &str) -> (String, bool) {
 
 #[test]
 fn an_alert_is_written_as_the_api_has_it() {
-    let words =
-        Words { node: "n1".into(), generator: "https://p/{plugin}?r={rule}".parse().ok(), resend: MINUTE };
+    let words = Words {
+        node: "n1".into(),
+        generator: "https://p/{plugin}?r={rule}".parse().ok(),
+        valid_for: MINUTE * 4,
+    };
     let mut event = firing("alertname=DiskFull mountpoint=/ empty=");
     (event.active_since, event.rule) = (1_763_654_640_000_000_000, "a b".into());
     let now = 1_763_654_940_250_000_000;
@@ -128,7 +133,7 @@ fn names_and_times_are_put_right() {
     assert_eq!(pairs("alertname=A instance=i"), expected("alertname=A instance=i"));
     assert_eq!(pairs("alertname= instance="), expected("alertname=rule instance=n1"));
     // A clock that was put back, and an end before the beginning.
-    assert_eq!(encode::firing_times(9, 5, MINUTE), (5, 5 + 240 * SECOND));
+    assert_eq!(encode::firing_times(9, 5, MINUTE * 4), (5, 5 + 240 * SECOND));
     assert_eq!(encode::resolved_times(9, 7, 8), (7, 7));
     assert_eq!(encode::resolved_times(1, 9, 8), (1, 8));
 }
@@ -248,6 +253,76 @@ fn a_refusal_of_everything_blames_the_configuration() {
         assert!(matches!(&error, SendError::Unusable { .. }), "{status}: {error:?}");
         assert!(error.to_string().contains(&server.url("").to_string()[..20]), "{error}");
     }
+}
+
+#[test]
+fn what_a_firewall_does_not_like_is_found_alone() {
+    for status in [401, 403, 404, 405, 407, 415, 302] {
+        let server = Server::start(move |seen, _| {
+            let bad = seen.body.windows(8).any(|text| text == b"<script>");
+            Some(Reply::new(if bad { status } else { 200 }, "blocked"))
+        });
+        let mut forwarder = forwarder(vec![server.url("")]);
+        let events =
+            (0..9).map(|at| firing(&if at == 5 { format!("a={at} b=<script>") } else { format!("a={at}") }));
+        let sent = forwarder.send(&batch(events)).unwrap();
+        assert_eq!(sent.refused, [Refused { frame: 5, reason: format!("HTTP {status}: blocked") }]);
+    }
+}
+
+#[test]
+fn a_password_that_is_changed_during_the_search_refuses_nothing() {
+    // All, nothing, and then not even that.
+    let server = Server::start(|_, number| Some(Reply::new(if number == 1 { 200 } else { 401 }, "")));
+    let error = forwarder(vec![server.url("")]).send(&batch([firing("a=1"), firing("a=2")])).unwrap_err();
+    assert!(matches!(error, SendError::Unusable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_peer_that_refuses_everything_costs_a_bounded_number_of_requests_and_delays_no_other() {
+    let refusing = Server::start(|seen, _| {
+        let status = if &seen.body[..] == b"[]" { 200 } else { 400 };
+        Some(Reply::new(status, "no"))
+    });
+    let events: Vec<AlertEvent> = (0..1500).map(|at| firing(&format!("a={at}"))).collect();
+    let sent = forwarder(vec![refusing.url("")]).send(&batch(events.clone())).unwrap();
+    assert_eq!(sent.refused.len(), 1500);
+    assert!(sent.refused.iter().any(|refused| refused.reason.contains("other alerts; too many")));
+    assert!(refusing.seen().len() < 410, "{}", refusing.seen().len());
+
+    // The second chunk reaches the one that takes everything before the other one's first is tried in parts.
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (counted, looked) = (taken.clone(), taken.clone());
+    let there = Server::start(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Some(Reply::new(200, ""))
+    });
+    let refusing = Server::start(move |seen, _| match &seen.body[..] == b"[]" {
+        true => Some(Reply::new(if looked.load(Ordering::SeqCst) == 2 { 200 } else { 500 }, "")),
+        false => Some(Reply::new(400, "no")),
+    });
+    let mut forwarder = forwarder(vec![refusing.url(""), there.url("")]);
+    assert_eq!(forwarder.send(&batch(events)).unwrap().refused, []);
+    assert!(refusing.seen().len() > 3, "it was there when the other had everything");
+}
+
+#[test]
+fn a_slow_peer_neither_ends_alerts_nor_puts_off_their_repeats() {
+    let slow = Server::start(|_, _| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        Some(Reply::new(200, ""))
+    });
+    let mut forwarder = forwarder(vec![slow.url("")]);
+    forwarder.send(&batch([firing("a=1")])).unwrap();
+    let alert = slow.take()[0].json()[0].clone();
+    let ends: jiff::Timestamp = alert["endsAt"].as_str().unwrap().parse().unwrap();
+    // Four times `resend`, the timeout, and 20 s.
+    let lasts = ends.duration_since(jiff::Timestamp::now()).as_secs();
+    assert!((285..=290).contains(&lasts), "{lasts}");
+    let begun = Instant::now();
+    forwarder.due = begun;
+    forwarder.prepare().unwrap();
+    assert!(forwarder.due < begun + MINUTE + std::time::Duration::from_millis(250));
 }
 
 #[test]

@@ -131,7 +131,8 @@ impl Answer {
         }
     }
 
-    fn wants_tls(&self) -> bool {
+    /// Whether it is what a server says to a request without TLS where it expects it.
+    pub(crate) fn wants_tls(&self) -> bool {
         let said = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
         WANTS_TLS.iter().any(|text| said.contains(text))
     }

@@ -17,6 +17,7 @@ use super::answer::retry_after;
 use super::connect::{Connector, Tls};
 use super::credentials::authorization;
 use super::failure::{place, sorted};
+use super::mask::Mask;
 use super::proxies::Proxies;
 use super::{Answer, Config, ConfigError, MAX_ANSWER, MAX_TIMEOUT, MIN_TIMEOUT, NoAnswer, Url};
 use crate::Link;
@@ -63,6 +64,8 @@ struct Ready {
     /// For every request: those of the operator, and the agent's name.
     headers: HeaderMap,
     authorization: Option<HeaderValue>,
+    /// What no answer may show.
+    mask: Mask,
     timeout: Duration,
 }
 
@@ -141,7 +144,7 @@ impl Client {
         method: Method,
         request: Request,
     ) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + 'static {
-        let (link, ready) = (self.link.clone(), self.ready(request.url.is_https()));
+        let (link, ready) = (self.link.clone(), self.ready(request.url.uri()));
         async move {
             let ready = ready.map_err(|cause| NoAnswer::NotSent { cause: cause.to_string() })?;
             let to = place(request.url.uri());
@@ -158,15 +161,13 @@ impl Client {
     }
 
     /// What was read; read again when it had to be forgotten.
-    fn ready(&self, is_https: bool) -> Result<Arc<Ready>, ClientError> {
+    fn ready(&self, to: &Uri) -> Result<Arc<Ready>, ClientError> {
         let mut kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = match &*kept {
             Some(ready) => ready.clone(),
             None => kept.insert(Arc::new(Ready::new(&self.config)?)).clone(),
         };
-        if is_https {
-            ready.connector.prepare_tls()?;
-        }
+        ready.connector.prepare_tls(to)?;
         Ok(ready)
     }
 
@@ -201,7 +202,10 @@ impl Ready {
             .pool_max_idle_per_host(SIDE_BY_SIDE)
             .retry_canceled_requests(true)
             .build(connector.clone());
-        Ok(Self { connections, connector, headers, authorization: authorization(config)?, timeout })
+        let mut mask = Mask::default();
+        config.headers.mask(&mut mask);
+        let authorization = authorization(config, &mut mask)?;
+        Ok(Self { connections, connector, headers, authorization, mask, timeout })
     }
 
     async fn answer(&self, method: Method, request: Request) -> Result<Answer, NoAnswer> {
@@ -220,6 +224,7 @@ impl Ready {
             let data = frame.into_data().unwrap_or_default();
             read.extend_from_slice(&data[..data.len().min(MAX_ANSWER - read.len())]);
         }
+        self.mask.hide(&mut read);
         Ok(Answer {
             status: head.status.as_u16(),
             retry_after: retry_after(&head.headers, SystemTime::now()),

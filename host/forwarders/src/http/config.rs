@@ -98,6 +98,12 @@ impl Url {
         &self.0
     }
 
+    /// For messages: without its query, which may hold a key.
+    pub fn shown(&self) -> String {
+        let authority = self.0.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        format!("{}://{authority}{}", self.0.scheme_str().unwrap_or_default(), self.0.path())
+    }
+
     /// With a path behind its own, which gets a slash between the two; its query is kept.
     pub fn join(&self, path: &str) -> Result<Self, UrlError> {
         let own = self.0.path().trim_end_matches('/');
@@ -113,7 +119,11 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The text may hold a secret where none belongs: of such a one nothing is shown.
-        let shown = if text.contains('@') { "…@…" } else { text };
+        let shown = match text.split_once('?') {
+            _ if text.contains('@') => "…@…".to_owned(),
+            Some((before, _)) => format!("{before}?…"),
+            None => text.to_owned(),
+        };
         let error = |what: &str| UrlError { text: shown.chars().take(100).collect(), what: what.to_owned() };
         let uri: Uri =
             text.parse().map_err(|cause: hyper::http::uri::InvalidUri| error(&cause.to_string()))?;

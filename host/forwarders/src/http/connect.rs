@@ -37,6 +37,9 @@ struct Parts {
     tcp: HttpConnector,
     proxies: Proxies,
     tls: Tls,
+    /// For the way to a proxy: `tls` is about the receiver, whose authority need not know the proxy, and whose
+    /// certificate for the agent is none of the proxy's business.
+    proxy_tls: Tls,
     within: Duration,
 }
 
@@ -75,7 +78,8 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
-        Self(Arc::new(Parts { tcp, proxies, tls, within: MAX_CONNECT.min(timeout / 2) }))
+        let proxy_tls = Tls { config: tls::Config::default(), made: OnceLock::new() };
+        Self(Arc::new(Parts { tcp, proxies, tls, proxy_tls, within: MAX_CONNECT.min(timeout / 2) }))
     }
 
     /// Which proxy leads to a receiver.
@@ -83,9 +87,16 @@ impl Connector {
         self.0.proxies.of(to)
     }
 
-    /// Reads what TLS needs, unless that was done: it takes a while, and would hold up others on the runtime.
-    pub(super) fn prepare_tls(&self) -> Result<(), TlsError> {
-        self.0.tls.get().map(drop)
+    /// Reads what TLS needs on the way to a receiver, unless that was done: it takes a while, and would hold up others
+    /// on the runtime.
+    pub(super) fn prepare_tls(&self, to: &Uri) -> Result<(), TlsError> {
+        if to.scheme_str() == Some("https") {
+            self.0.tls.get()?;
+        }
+        if self.proxy(to).is_some_and(|proxy| proxy.uri().scheme_str() == Some("https")) {
+            self.0.proxy_tls.get()?;
+        }
+        Ok(())
     }
 
     async fn connect(self, to: Uri) -> Result<TokioIo<Stream>, NoAnswer> {
@@ -109,7 +120,7 @@ impl Connector {
             return Ok(hop);
         }
         let name = tls::server_name(&self.0.tls.config, to.host().unwrap_or_default());
-        self.handshake(hop, to, name).await
+        handshake(&self.0.tls, hop, to, name).await
     }
 
     async fn tcp(&self, to: &Uri) -> Result<Stream, NoAnswer> {
@@ -124,8 +135,9 @@ impl Connector {
         match proxy.scheme_str() {
             Some("https") => {
                 let tcp = self.tcp(&proxy).await?;
-                let name = tls::server_name(&tls::Config::default(), proxy.host().unwrap_or_default());
-                self.handshake(tcp, &proxy, name).await
+                let proxy_tls = &self.0.proxy_tls;
+                let name = tls::server_name(&proxy_tls.config, proxy.host().unwrap_or_default());
+                handshake(proxy_tls, tcp, &proxy, name).await.map_err(by_proxy)
             }
             Some("http") => self.tcp(&proxy).await,
             _ => {
@@ -158,25 +170,38 @@ impl Connector {
             }
         }
     }
+}
 
-    async fn handshake(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        to: &Uri,
-        name: Result<ServerName<'static>, TlsError>,
-    ) -> Result<Stream, NoAnswer> {
-        let failed = |cause: TlsError| NoAnswer::Tls { to: place(to), cause: cause.to_string() };
-        let (name, config) = (name.map_err(failed)?, self.0.tls.get().map_err(failed)?);
-        match TlsConnector::from(config).connect(name, stream).await {
-            Ok(stream) => Ok(Stream::new(stream)),
-            Err(error) => Err(match tls::explained(&error) {
-                Some(cause) => NoAnswer::Tls { to: place(to), cause },
-                None => {
-                    let cause = format!("the TLS handshake broke off: {}", words(&error));
-                    NoAnswer::Connect { to: place(to), cause }
-                }
-            }),
+/// A failure of TLS on the way to a proxy, without the advice that is about the receiver's settings.
+fn by_proxy(error: NoAnswer) -> NoAnswer {
+    match error {
+        NoAnswer::Tls { to, cause } => {
+            let cause = cause.split("; ").next().unwrap_or_default();
+            let rule = "it is a proxy, whose certificate must be for its host and of an authority that this system \
+                        trusts; `tls` is only about the receiver";
+            NoAnswer::Tls { to, cause: format!("{cause}; {rule}") }
         }
+        other => other,
+    }
+}
+
+async fn handshake(
+    tls: &Tls,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    to: &Uri,
+    name: Result<ServerName<'static>, TlsError>,
+) -> Result<Stream, NoAnswer> {
+    let failed = |cause: TlsError| NoAnswer::Tls { to: place(to), cause: cause.to_string() };
+    let (name, config) = (name.map_err(failed)?, tls.get().map_err(failed)?);
+    match TlsConnector::from(config).connect(name, stream).await {
+        Ok(stream) => Ok(Stream::new(stream)),
+        Err(error) => Err(match tls::explained(&error) {
+            Some(cause) => NoAnswer::Tls { to: place(to), cause },
+            None => {
+                let cause = format!("the TLS handshake broke off: {}", words(&error));
+                NoAnswer::Connect { to: place(to), cause }
+            }
+        }),
     }
 }
 

@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 
+use super::mask::Mask;
 use super::{BasicAuth, ClientError, Config, ConfigError};
 use crate::secret::Secret;
 
-/// The header's value, read now; none when neither a password nor a token is configured.
-pub(super) fn authorization(config: &Config) -> Result<Option<HeaderValue>, ClientError> {
+/// The header's value, read now; none when neither a password nor a token is configured. What of it is secret is hidden.
+pub(super) fn authorization(config: &Config, mask: &mut Mask) -> Result<Option<HeaderValue>, ClientError> {
     if let Some(BasicAuth { username, password_file, password_env }) = &config.basic_auth {
         let password = match (password_file, password_env) {
             (Some(file), _) => Secret::from_file(file)?,
@@ -17,6 +18,8 @@ pub(super) fn authorization(config: &Config) -> Result<Option<HeaderValue>, Clie
         };
         // RFC 7617, section 2.
         let pair = STANDARD.encode(format!("{username}:{}", password.reveal()));
+        mask.secret(password.reveal());
+        mask.secret(&pair);
         return sensitive(&format!("Basic {pair}"), "basic_auth").map(Some);
     }
     // RFC 6750, section 2.1.
@@ -25,6 +28,7 @@ pub(super) fn authorization(config: &Config) -> Result<Option<HeaderValue>, Clie
         (None, Some(variable)) => (Secret::from_variable(variable)?, "bearer_token_env"),
         (None, None) => return Ok(None),
     };
+    mask.secret(token.reveal().trim());
     sensitive(&format!("Bearer {}", token.reveal().trim()), key).map(Some)
 }
 

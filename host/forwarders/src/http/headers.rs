@@ -1,4 +1,4 @@
-//! Headers that the operator adds to every request. Some of them are secrets: those are sent and never shown.
+//! Headers that the operator adds to every request. Most of them are secrets: those are sent and never shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,17 +9,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::ConfigError;
+use super::mask::Mask;
 use crate::secret::SHOWN;
 
-/// Names and values of headers. `Debug` and `Serialize` leave the values of those out whose name looks like a secret.
+/// Names and values of headers. `Debug` and `Serialize` show the values of those only that are known to be harmless.
 #[derive(Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
 pub struct Headers(pub BTreeMap<String, String>);
 
-/// What makes a name look like one of a secret.
-const SECRETS: [&str; 9] =
-    ["auth", "token", "secret", "password", "passwd", "key", "cookie", "credential", "session"];
+/// Headers whose values are no secrets. All others may be: `x-honeycomb-team` and `uptrace-dsn` are keys, which no
+/// rule about names would guess.
+const HARMLESS: [&str; 7] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "thanos-tenant",
+    "user-agent",
+    "x-scope-orgid",
+];
 
 /// Headers that belong to the message or the connection, which the client makes.
 const OWN: [&str; 12] = [
@@ -58,6 +67,11 @@ impl Headers {
         Ok(parsed)
     }
 
+    /// Hides the values that may be secrets.
+    pub(super) fn mask(&self, mask: &mut Mask) {
+        self.0.iter().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| mask.value(value));
+    }
+
     fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -66,8 +80,7 @@ impl Headers {
 }
 
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|word| name.contains(word))
+    !HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
 }
 
 impl fmt::Debug for Headers {

@@ -10,6 +10,7 @@ mod connect;
 mod credentials;
 mod failure;
 mod headers;
+mod mask;
 mod proxies;
 mod stream;
 #[cfg(test)]

@@ -29,11 +29,9 @@ pub(super) enum Meaning {
         /// For how long the receiver wants to be left alone.
         after: Option<Duration>,
     },
-    /// The receiver, as it is configured, takes nothing, or it does not take this request: its answer to an empty
-    /// one tells which.
+    /// Final. The receiver, as it is configured or as it is now, takes nothing, or it does not take this request: its
+    /// answer to an empty one tells which.
     Doubtful(String),
-    /// Refused for good.
-    Refused(String),
 }
 
 /// What the receiver's answer to a request means.
@@ -43,9 +41,8 @@ pub(super) fn meaning(signal: Signal, answer: &Answer) -> Meaning {
         200..=299 => accepted(signal, answer),
         429 | 502 | 503 | 504 => Meaning::Later { said, after: answer.retry_after },
         413 => Meaning::TooLarge(said),
-        // Redirections are not followed. 415 is said of the type of the body, which is always the same.
-        300..=399 | 401 | 403 | 404 | 405 | 407 | 415 => Meaning::Doubtful(said),
-        _ => Meaning::Refused(said),
+        // A 400 may come from a server that wants TLS, a 500 from one that is full, any of them from a gateway.
+        _ => Meaning::Doubtful(said),
     }
 }
 
@@ -53,6 +50,13 @@ pub(super) fn meaning(signal: Signal, answer: &Answer) -> Meaning {
 fn accepted(signal: Signal, answer: &Answer) -> Meaning {
     let (rejected, message) = match partial(signal, &answer.body) {
         Ok(partial) => partial,
+        Err(_) if is_foreign(&answer.content_type) => {
+            let kind = &answer.content_type;
+            return Meaning::Doubtful(format!(
+                "HTTP {} with a page that is no answer of OTLP ({kind})",
+                answer.status
+            ));
+        }
         Err(_) if answer.content_type != PROTOBUF => (0, String::new()),
         Err(error) => (0, format!("its answer is no {PROTOBUF}: {error}")),
     };
@@ -64,6 +68,12 @@ fn accepted(signal: Signal, answer: &Answer) -> Meaning {
         }
         _ => Meaning::Accepted { refused: None, warning: (!message.is_empty()).then_some(message) },
     }
+}
+
+/// Whether no receiver of OTLP answers with such a type: a captive portal says that all is well in HTML.
+fn is_foreign(content_type: &str) -> bool {
+    let known = ["", "application/protobuf", PROTOBUF, "application/json"];
+    !known.contains(&content_type) && !content_type.ends_with("+json")
 }
 
 /// The type of requests and answers.

@@ -7,7 +7,7 @@ use picket_model::FrameKind;
 
 use super::answer::{self, Meaning, PROTOBUF};
 use super::config::Config;
-use super::encode::{Context, Signal};
+use super::encode::{self, Context, Signal};
 use crate::compression::gzip;
 use crate::http::{Answer, Client, ClientError, NoAnswer, Request, Url};
 use crate::progress::Progress;
@@ -73,7 +73,12 @@ impl OtlpForwarder {
         let Some(part) = progress.next() else { return Ok(false) };
         let signal = part.to;
         let descriptions = if signal == Signal::Metrics { self.link.descriptions() } else { Vec::new() };
-        let body = self.context.request(signal, &part.frames(batch), &descriptions);
+        let frames = part.frames(batch);
+        // Encoding takes longer than looking: what is much too large is not encoded at each size.
+        if encode::least_size(&frames) > MAX_REQUEST && progress.split() {
+            return Ok(true);
+        }
+        let body = self.context.request(signal, &frames, &descriptions);
         if body.len() > MAX_REQUEST && progress.split() {
             return Ok(true);
         }
@@ -83,25 +88,31 @@ impl OtlpForwarder {
                 progress.accepted(refused);
             }
             Meaning::TooLarge(_) if progress.split() => {}
-            Meaning::TooLarge(said) | Meaning::Refused(said) => progress.refused(&said),
+            Meaning::TooLarge(said) => progress.refused(&said),
             Meaning::Later { said, after } => return Err(self.later(signal, &said, after)),
-            // As long as the receiver takes nothing, whatever it is, nothing is refused.
+            // As long as the receiver takes nothing, whatever it is, nothing is refused. The halves are other requests:
+            // the one that failed is not sent again, which OTLP forbids.
             Meaning::Doubtful(said) => {
                 self.try_empty(signal)?;
-                progress.refused(&said);
+                if !progress.halve() {
+                    progress.refused(&said);
+                }
             }
         }
         Ok(true)
     }
 
     fn later(&self, signal: Signal, said: &str, after: Option<Duration>) -> SendError {
-        SendError::Later { reason: format!("{} answered {said}", self.url(signal)), after }
+        SendError::Later { reason: format!("{} answered {said}", self.url(signal).shown()), after }
     }
 
     /// Tells the operator what a receiver has to say about what it accepted, once for each word of it.
     fn warn(&mut self, signal: Signal, warning: Option<String>) {
         if let Some(warning) = warning.filter(|warning| self.warned.as_ref() != Some(warning)) {
-            tracing::warn!(url = %self.url(signal), "the receiver accepted results with a warning: {warning}");
+            tracing::warn!(
+                url = self.url(signal).shown(),
+                "the receiver accepted results with a warning: {warning}"
+            );
             self.warned = Some(warning);
         }
     }
@@ -112,17 +123,25 @@ impl OtlpForwarder {
         match answer::meaning(signal, &answer) {
             Meaning::Accepted { .. } => Ok(()),
             Meaning::Later { said, after } => Err(self.later(signal, &said, after)),
-            Meaning::TooLarge(said) | Meaning::Doubtful(said) | Meaning::Refused(said) => {
-                let url = self.url(signal);
-                Err(SendError::unusable(format!("{url} answered {said}: {}", remedy(answer.status))))
+            // The server has a fault of its own, which may pass.
+            Meaning::Doubtful(said) if matches!(answer.status, 408 | 425 | 500..600) => {
+                Err(self.later(signal, &said, answer.retry_after))
+            }
+            Meaning::TooLarge(said) | Meaning::Doubtful(said) => {
+                let url = self.url(signal).shown();
+                Err(SendError::unusable(format!("{url} answered {said}: {}", remedy(&answer))))
             }
         }
     }
 }
 
-/// What an operator can do about a status.
-fn remedy(status: u16) -> &'static str {
-    match status {
+/// What an operator can do about an answer.
+fn remedy(answer: &Answer) -> &'static str {
+    match answer.status {
+        400 if answer.wants_tls() => "write `https://` in `url`",
+        200..=299 => {
+            "something before the receiver answers in its place; check `url`, the proxy and the network"
+        }
         300..=399 => "redirections are not followed; put the address that it leads to into `url`",
         401 | 403 => "check the credentials in `http`",
         404 | 405 => "check `url`; `/v1/logs` and `/v1/metrics` are put behind it",
@@ -141,6 +160,11 @@ impl Forwarder for OtlpForwarder {
         let known = self.progress.take().filter(|progress| progress.is_of(batch));
         let mut progress = known.unwrap_or_else(|| Progress::new(batch, Signal::of));
         loop {
+            // A batch may take hundreds of requests.
+            if self.link.is_stopped() {
+                self.progress = Some(progress);
+                return Err(SendError::later("the agent stops"));
+            }
             match self.step(batch, &mut progress) {
                 Ok(true) => {}
                 Ok(false) => return Ok(progress.sent()),

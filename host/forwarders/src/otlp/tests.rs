@@ -105,7 +105,7 @@ fn what_is_final_is_refused_with_the_receivers_words_and_what_follows_is_sent() 
         let frames = vec![examples().remove(0), sample("a", 1.0)];
         let refused = vec![Refused { frame: 0, reason: format!("HTTP {status}: as told") }];
         assert_eq!(forwarder.send(&batch(frames)), Ok(Sent { refused, ..Sent::all() }));
-        assert_eq!(receiver.seen().len(), 2);
+        assert_eq!(receiver.seen().len(), 3, "the finding, an empty request, the sample");
     }
 }
 
@@ -137,7 +137,7 @@ fn a_batch_that_is_larger_than_a_request_goes_in_several() {
 
 #[test]
 fn a_wrong_password_or_path_refuses_nothing() {
-    for status in [301, 401, 403, 404, 405, 407, 415] {
+    for status in [301, 400, 401, 403, 404, 405, 407, 415, 422] {
         let receiver = Receiver::judging(move |_| Answer::status(status));
         let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
         let Err(SendError::Unusable { reason }) = forwarder.send(&batch(examples())) else {
@@ -146,6 +146,63 @@ fn a_wrong_password_or_path_refuses_nothing() {
         assert!(reason.contains(&format!("/base/v1/logs answered HTTP {status}: as told: ")), "{reason}");
         assert!(matches!(forwarder.probe(), Err(SendError::Unusable { .. })));
     }
+}
+
+#[test]
+fn a_fault_of_the_receivers_own_refuses_nothing() {
+    for status in [408, 500, 501, 599] {
+        let receiver = Receiver::judging(move |_| Answer::status(status));
+        let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+        assert!(matches!(forwarder.send(&batch(examples())), Err(SendError::Later { .. })), "{status}");
+    }
+}
+
+#[test]
+fn a_server_that_wants_tls_and_a_captive_portal_refuse_nothing() {
+    let tls = b"Client sent an HTTP request to an HTTPS server.\n";
+    let page = b"<html>Please log in</html>";
+    for (status, content_type, body, expected) in [
+        (400, "text/plain", &tls[..], "write `https://` in `url`"),
+        (200, "text/html", &page[..], "no answer of OTLP (text/html): something before the receiver"),
+    ] {
+        let receiver = Receiver::judging(move |_| Answer::new(status, "", content_type, body));
+        let (mut forwarder, _runtime) = forwarder(&receiver, |config| {
+            config.url = format!("{}?key=hunter2", receiver.url()).parse().unwrap();
+        });
+        match forwarder.send(&batch(examples())) {
+            Err(SendError::Unusable { reason }) => {
+                assert!(reason.contains(expected) && !reason.contains("hunter2"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let receiver = Receiver::judging(|_| Answer::body("application/json", b"{\"partialSuccess\":{}}"));
+    let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+    assert_eq!(forwarder.send(&batch(examples())), Ok(Sent::all()));
+}
+
+#[test]
+fn what_is_refused_for_its_content_is_found_alone() {
+    let receiver = Receiver::judging(|seen| match seen.values().contains(&77.0) {
+        true => Answer::status(403),
+        false => Answer::ok(),
+    });
+    let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+    let frames = (0..100).map(|at| sample("a", f64::from(at))).collect();
+    let sent = forwarder.send(&batch(frames)).unwrap();
+    assert_eq!(sent.refused, [Refused { frame: 77, reason: "HTTP 403: as told".into() }]);
+    assert!(receiver.seen().len() < 30, "{}", receiver.seen().len());
+}
+
+#[test]
+fn an_agent_that_stops_sends_nothing_more() {
+    let receiver = Receiver::start(vec![]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (_stop, stopped) = watch::channel(Some(std::time::Instant::now()));
+    let link = Link::new(runtime.handle().clone(), "node-7", stopped);
+    let mut forwarder = OtlpForwarder::new(Config::new(receiver.url().parse().unwrap()), &link).unwrap();
+    assert!(matches!(forwarder.send(&batch(examples())), Err(SendError::Later { .. })));
+    assert_eq!(receiver.seen().len(), 0);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn answer(answer: Result<Answer, NoAnswer>, place: &str) -> Meaning {
 
 fn sounds_final(answer: &Answer) -> bool {
     let words = answer.said().to_lowercase();
-    is_about_age(&words) || words.contains("invalid sample")
+    is_about_bounds(&words) || words.contains("invalid sample")
 }
 
 /// Whether a refusal is what a receiver says to a sample that it has already, or has a newer one after.
@@ -62,9 +62,14 @@ pub(super) fn is_about_order(reason: &str) -> bool {
 }
 
 /// Whether a refusal is about a sample's age. A receiver that says so has one bound for all series, and it only
-/// moves forwards: what is older will be refused as well.
+/// moves forwards: what is older will be refused as well. Prometheus says "out of bounds" also of what is "too far in
+/// the future".
 pub(super) fn is_about_age(reason: &str) -> bool {
     let words = reason.to_lowercase();
+    is_about_bounds(&words) && !words.contains("future")
+}
+
+fn is_about_bounds(words: &str) -> bool {
     ["out of bounds", "too old"].iter().any(|said| words.contains(said))
 }
 

@@ -6,7 +6,8 @@
 //!
 //! - a series always goes by the same *shard*; requests of one shard go one after the other, shards side by side;
 //! - a batch goes in *rounds* of at most half an hour of sample time, because Prometheus takes nothing that is an
-//!   hour older than the newest sample of any series: no shard may run ahead of the others by that much;
+//!   hour older than the newest sample of any series: no shard may run ahead of the others by that much. One ends at the
+//!   agent's start, so that what may be a repeat is never in one request with what cannot be;
 //! - a refused request is halved, by series and then by sample, until what is refused is found alone; of a sample that is
 //!   too old all older ones are taken to be so as well;
 //! - what was accepted of a batch is remembered, so that after a failure only the rest is sent;

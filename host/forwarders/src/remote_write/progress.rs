@@ -12,8 +12,8 @@ use crate::{Batch, Refused};
 
 /// How many requests may be spent on a batch to find what is refused alone. Enough for 100 bad samples anywhere in
 /// it, or for each sample of two full requests; without a bound a receiver that refuses everything would get
-/// two requests for each sample. Beyond it requests are refused as a whole, or accepted as a whole where they are
-/// refused for their order and may be there already.
+/// two requests for each sample. Beyond it requests are refused as a whole. What may be there already and is refused
+/// for its order has a bound of its own: see [`Progress::may_halve`].
 pub(super) const MAX_HALVINGS: u32 = 1000;
 
 /// A batch on its way.
@@ -24,19 +24,33 @@ pub(super) struct Progress {
     rounds: VecDeque<Round>,
     refused: Vec<Refused>,
     halvings: u32,
+    /// Halvings of requests that are refused for their order and may be there already.
+    halvings_for_order: usize,
+    /// How many samples the batch has.
+    points: usize,
     /// A sample of this time was refused alone for its age, in these words.
     too_old: Option<(i64, String)>,
 }
 
+/// Times by which a refusal is judged: Unix time in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// What is older may have been handed over before a crash.
+    pub(super) started: i64,
+    pub(super) now: i64,
+}
+
 impl Progress {
-    pub(super) fn new(batch: &Batch, table: Table, shards: usize, samples: usize) -> Self {
-        let rounds = shard::rounds(&table, shards, samples);
+    pub(super) fn new(batch: &Batch, table: Table, shards: usize, samples: usize, started: i64) -> Self {
+        let rounds = shard::rounds(&table, shards, samples, started);
         Self {
             id: batch.id,
             series: table.series,
             rounds,
             refused: table.refused,
             halvings: 0,
+            halvings_for_order: 0,
+            points: table.points.len(),
             too_old: None,
         }
     }
@@ -78,23 +92,27 @@ impl Progress {
     }
 
     /// The next request of a shard was refused: halves it, or counts it as refused, or as accepted when it is
-    /// refused for its order and may be there already. Samples from before `started` may be there.
+    /// refused for its order and may be there already. Samples from before the start may be there.
     /// Says whether it counted as refused, that is, whether nothing can be tried any more.
-    pub(super) fn refused(&mut self, shard: usize, reason: &str, started: i64) -> bool {
+    pub(super) fn refused(&mut self, shard: usize, reason: &str, times: Times) -> bool {
         let request = self.take(shard);
-        let halves = if self.halvings < MAX_HALVINGS { request.halves() } else { None };
-        if let Some((first, second)) = halves {
-            self.halvings += 1;
+        let may_be_there = request.unsure || request.points.iter().all(|point| point.time < times.started);
+        let is_repeat = may_be_there && judge::is_about_order(reason);
+        if let Some((first, second)) = request.halves()
+            && self.may_halve(is_repeat)
+        {
             let line = self.rounds.front_mut().map(|round| &mut round[shard]).expect("its request was there");
             line.push_front(second);
             line.push_front(first);
             return false;
         }
-        let may_be_there = request.unsure || request.points.iter().all(|point| point.time < started);
-        if may_be_there && judge::is_about_order(reason) {
+        if is_repeat && request.points.len() == 1 {
             return false;
         }
+        // Less old than a round it is, whatever the words say: all that is older would go with it.
+        let is_old = |time: i64| time < times.now.saturating_sub(shard::ROUND_MS);
         if let [point] = request.points[..]
+            && is_old(point.time)
             && judge::is_about_age(reason)
         {
             let newest = self.too_old.as_ref().map_or(i64::MIN, |(time, _)| *time);
@@ -111,6 +129,18 @@ impl Progress {
             request.points.iter().map(|point| Refused { frame: point.frame, reason: reason.clone() });
         self.refused.extend(refused);
         true
+    }
+
+    /// Whether one more request may be halved, which counts. After a crash every sample of a batch may be a repeat, and
+    /// finding that out takes one halving less than there are samples: it must not use up what bad ones need. Twice as
+    /// many are a guard.
+    fn may_halve(&mut self, is_repeat: bool) -> bool {
+        if is_repeat {
+            self.halvings_for_order += 1;
+            return self.halvings_for_order <= 2 * self.points;
+        }
+        self.halvings = self.halvings.saturating_add(1);
+        self.halvings <= MAX_HALVINGS
     }
 
     /// What was refused, in the order of the batch.

@@ -9,7 +9,7 @@ use super::config::Config;
 use super::encode;
 use super::judge::{self, Meaning};
 use super::metadata::{FAMILIES, Metadata};
-use super::progress::Progress;
+use super::progress::{Progress, Times};
 use crate::http::{Client, ClientError, Request, Url};
 use crate::{Batch, Forwarder, Link, SendError, Sent};
 
@@ -40,12 +40,11 @@ pub struct RemoteWrite {
 impl RemoteWrite {
     /// Reads certificates and secrets; connects to nothing. Numbers out of their bounds are brought within them.
     pub fn new(config: &Config, link: &Link) -> Result<Self, ClientError> {
-        let authority = config.url.uri().authority().map_or("", |authority| authority.as_str());
         Ok(Self {
             client: Client::new(&config.http, link)?,
             link: link.clone(),
             url: config.url.clone(),
-            place: format!("{authority}{}", config.url.uri().path()),
+            place: config.url.shown(),
             shards: config.clamped_shards(),
             samples: config.clamped_samples(),
             metadata: Metadata::every(config.metadata_interval.0),
@@ -63,6 +62,10 @@ impl RemoteWrite {
         ];
         let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
         Request { url: self.url.clone(), headers, body: body.into() }
+    }
+
+    fn times(&self) -> Times {
+        Times { started: self.started, now: now_ms() }
     }
 
     /// Posts until nothing of the batch is left, or something fails.
@@ -92,7 +95,7 @@ impl RemoteWrite {
                 }
             }
             for (shard, reason) in refused {
-                progress.refused(shard, &reason, self.started);
+                progress.refused(shard, &reason, self.times());
             }
             if let Some(error) = failed {
                 return Err(error);
@@ -124,7 +127,7 @@ impl RemoteWrite {
                 if request.failures < FINAL_ATTEMPTS && !self.final_words_are_meant {
                     return Err(error);
                 }
-                self.final_words_are_meant |= progress.refused(shard, &reason, self.started);
+                self.final_words_are_meant |= progress.refused(shard, &reason, self.times());
                 Ok(None)
             }
             Meaning::Refused(reason) => Ok(Some(reason)),
@@ -170,7 +173,7 @@ impl Forwarder for RemoteWrite {
             Some(progress) if progress.is_of(batch) => progress,
             _ => {
                 let table = encode::table(&batch.frames, now_ms());
-                Progress::new(batch, table, self.shards, self.samples)
+                Progress::new(batch, table, self.shards, self.samples, self.started)
             }
         };
         if let Err(error) = self.go_on(&mut progress) {

@@ -49,13 +49,15 @@ impl Request {
     }
 }
 
-/// All rounds of a batch, each with a line for each shard.
-pub(super) fn rounds(table: &Table, shards: usize, samples: usize) -> VecDeque<Round> {
+/// All rounds of a batch, each with a line for each shard. One ends at the start of the agent: what is older may have
+/// been handed over before a crash, and is never in one request with what cannot.
+pub(super) fn rounds(table: &Table, shards: usize, samples: usize, started: i64) -> VecDeque<Round> {
     let shard_of: Vec<usize> = table.series.iter().map(|labels| shard(labels, shards)).collect();
     let mut rounds = VecDeque::new();
     let mut rest = table.points.as_slice();
     while let Some(first) = rest.first() {
         let until = first.time.saturating_add(ROUND_MS);
+        let until = if first.time < started { until.min(started) } else { until };
         let (round, later) = rest.split_at(rest.partition_point(|point| point.time < until));
         let mut lines = vec![Vec::new(); shards];
         for point in round {

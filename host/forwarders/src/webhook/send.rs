@@ -14,6 +14,11 @@ use crate::http::{Answer, Client, NoAnswer, Request, Url};
 use crate::secret::Secret;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
 
+/// After so many tries in a row that all got 403 an event is refused: a firewall before the receiver may dislike what
+/// is in it. With the waits of an open circuit that takes some minutes, so that a person who renews a password in that
+/// time loses nothing, and an hour costs a few events.
+const FORBIDDEN_TRIES: u32 = 20;
+
 /// The `webhook` forwarder's hands.
 pub struct WebhookForwarder {
     config: Config,
@@ -41,6 +46,10 @@ struct Memory {
     batch: Option<Digest>,
     /// By their place; without a reason they were accepted.
     done: BTreeMap<usize, Option<String>>,
+    /// How often in a row requests were answered with 403, by their ids.
+    forbidden: BTreeMap<String, u32>,
+    /// Each event goes by itself: together they were refused.
+    is_apart: bool,
 }
 
 /// One request to be made.
@@ -57,6 +66,8 @@ struct Message {
 enum Outcome {
     Accepted,
     Refused(String),
+    /// 403: the receiver does not let us in, or a firewall dislikes the content.
+    Forbidden(String, SendError),
     Failed(SendError),
 }
 
@@ -93,8 +104,15 @@ impl WebhookForwarder {
                 None => _ = self.memory.done.insert(at, None),
             }
         }
-        let made = by_target.into_iter().flat_map(|(target, places)| self.made(frames, target, places));
-        made.collect::<Vec<_>>().into()
+        let mut messages = VecDeque::new();
+        for (target, places) in by_target {
+            if self.memory.is_apart {
+                messages.extend(places.into_iter().flat_map(|at| self.made(frames, target, vec![at])));
+            } else {
+                messages.extend(self.made(frames, target, places));
+            }
+        }
+        messages
     }
 
     /// Requests to one receiver.
@@ -157,7 +175,7 @@ impl WebhookForwarder {
             let request = Request { url: target.url.clone(), headers, body: Bytes::from_static(b"{}") };
             return match outcome(target, self.client.post(request)) {
                 Outcome::Accepted | Outcome::Refused(_) => Ok(format!("{place} knows the URL")),
-                Outcome::Failed(error) => Err(error),
+                Outcome::Forbidden(_, error) | Outcome::Failed(error) => Err(error),
             };
         }
         let root: Url = place.parse().map_err(|_| SendError::unusable(format!("{place} is no URL")))?;
@@ -184,7 +202,7 @@ impl Forwarder for WebhookForwarder {
 
     fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
         if self.memory.batch != Some(batch.id) {
-            self.memory = Memory { batch: Some(batch.id), done: BTreeMap::new() };
+            self.memory = Memory { batch: Some(batch.id), ..Memory::default() };
         }
         let mut messages = self.messages(&batch.frames);
         let mut failures: BTreeMap<usize, SendError> = BTreeMap::new();
@@ -193,10 +211,11 @@ impl Forwarder for WebhookForwarder {
             if failures.contains_key(&message.target) {
                 continue;
             }
-            match self.post(&message) {
+            match self.memory.seen(&message, self.post(&message)) {
                 Outcome::Accepted => self.memory.note(&message, None),
                 Outcome::Refused(_) if message.frames.len() > 1 => {
                     // One of them is bad: each by itself.
+                    self.memory.is_apart = true;
                     for at in message.frames.into_iter().rev() {
                         for single in self.made(&batch.frames, message.target, vec![at]) {
                             messages.push_front(single);
@@ -204,7 +223,9 @@ impl Forwarder for WebhookForwarder {
                     }
                 }
                 Outcome::Refused(reason) => self.memory.note(&message, Some(reason)),
-                Outcome::Failed(error) => _ = failures.insert(message.target, error),
+                Outcome::Forbidden(_, error) | Outcome::Failed(error) => {
+                    _ = failures.insert(message.target, error)
+                }
             }
         }
         if let Some(error) = worst(failures.into_values()) {
@@ -223,6 +244,20 @@ impl Forwarder for WebhookForwarder {
 }
 
 impl Memory {
+    /// What an answer means, after those that came before it.
+    fn seen(&mut self, message: &Message, outcome: Outcome) -> Outcome {
+        let Outcome::Forbidden(said, error) = outcome else {
+            self.forbidden.remove(&message.id);
+            return outcome;
+        };
+        let times = self.forbidden.entry(message.id.clone()).or_default();
+        *times += 1;
+        match *times < FORBIDDEN_TRIES {
+            true => Outcome::Forbidden(said, error),
+            false => Outcome::Refused(format!("{said} ({FORBIDDEN_TRIES} times in a row)")),
+        }
+    }
+
     fn note(&mut self, message: &Message, refused: Option<String>) {
         for at in &message.frames {
             self.done.insert(*at, refused.clone());
@@ -248,7 +283,11 @@ fn outcome(target: &Target, answer: Result<Answer, NoAnswer>) -> Outcome {
     match answer.status {
         200..300 => Outcome::Accepted,
         300..400 => unusable("sends us elsewhere, which is not followed; set the URL that it names"),
-        401 | 403 | 407 => unusable("does not let us in; check the URL and the credentials"),
+        403 => {
+            let what = "does not let us in, or does not take this event; check the URL and the credentials";
+            Outcome::Forbidden(said.clone(), SendError::unusable(format!("{place} {what} ({said})")))
+        }
+        401 | 407 => unusable("does not let us in; check the URL and the credentials"),
         404 | 405 | 410 => unusable("is not, or no longer, a place to post to; set the receiver's new URL"),
         400 if speaks_tls(&answer) => unusable("speaks TLS; write `https://` in the URL"),
         408 | 425 | 429 | 0..200 | 500.. => Outcome::Failed(SendError::Later {

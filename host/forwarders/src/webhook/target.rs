@@ -98,7 +98,7 @@ impl Target {
     }
 
     fn open(url: Url) -> Self {
-        Self { place: url.to_string(), url, is_secret: false }
+        Self { place: url.shown(), url, is_secret: false }
     }
 
     fn secret(secret: &Secret, from: &str) -> Result<Self, TargetError> {
@@ -114,13 +114,15 @@ impl Target {
 
     /// What the receiver said, for messages. It may have said our own secret back to us, whole or in part.
     pub(super) fn said(&self, answer: &Answer) -> String {
-        if !self.is_secret {
-            return answer.said();
-        }
         let uri = self.url.uri();
-        let whole = uri.path_and_query().map(|whole| whole.as_str()).unwrap_or_default();
+        let whole = match self.is_secret {
+            true => uri.path_and_query().map(|whole| whole.as_str()),
+            false => uri.query(),
+        };
+        let Some(whole) = whole else { return answer.said() };
         let pieces = whole.split(['/', '?', '&', '=']).filter(|piece| piece.len() >= SECRET_PIECE);
-        let parts = [whole, uri.path()].into_iter().filter(|part| part.len() > 1).chain(pieces);
+        let path = if self.is_secret { uri.path() } else { "" };
+        let parts = [whole, path].into_iter().filter(|part| part.len() > 1).chain(pieces);
         // Before it is cut, so that no half of a secret is left.
         let body = parts.fold(String::from_utf8_lossy(&answer.body).into_owned(), |body, part| {
             body.replace(part, "[secret]")

@@ -232,6 +232,32 @@ fn answers_that_blame_the_event_set_it_aside_and_others_wait() {
 }
 
 #[test]
+fn an_event_that_is_forbidden_again_and_again_holds_up_no_others() {
+    for format in [Format::Json, Format::Slack] {
+        let server = Server::start(|seen, _| {
+            let bad = String::from_utf8_lossy(&seen.body).contains("Number 1.");
+            Some(Reply::new(if bad { 403 } else { 200 }, "blocked"))
+        });
+        let mut forwarder = forwarder(&config(&server, format));
+        let batch = batch([found(1), found(2), found(3)]);
+        let mut tries = 0;
+        let sent = loop {
+            tries += 1;
+            assert!(tries < 50, "it is never done with");
+            match forwarder.send(&batch) {
+                Ok(sent) => break sent,
+                Err(error) => assert!(matches!(error, SendError::Unusable { .. })),
+            }
+        };
+        let reason = "HTTP 403: blocked (20 times in a row)".to_owned();
+        assert_eq!(sent.refused, [Refused { frame: 0, reason }]);
+        // Several in one message are tried as often together.
+        assert_eq!(tries, if format == Format::Slack { 39 } else { 20 });
+        assert_eq!(server.seen().len(), tries + if format == Format::Slack { 3 } else { 2 });
+    }
+}
+
+#[test]
 fn only_what_a_person_should_see_is_sent() {
     let server = fine();
     let mut forwarder = forwarder(&config(&server, Format::Slack));
@@ -371,6 +397,16 @@ fn a_url_that_is_a_secret_is_never_shown() {
         let shown = shown_by(url);
         assert!(!shown.contains("hunter2") && shown.contains("is no URL"), "{shown}");
     }
+}
+
+#[test]
+fn the_query_of_a_url_is_not_shown() {
+    let server = Server::start(|_, _| Some(Reply::new(404, "no page at ?key=hunter2")));
+    let config = Config { url: Some(server.url("/hook?key=hunter2")), ..Config::default() };
+    let error = forwarder(&config).send(&batch([found(1)])).unwrap_err().to_string();
+    assert!(error.contains("/hook ") && !error.contains("hunter2"), "{error}");
+    let error = "ftp://x/?key=hunter2".parse::<crate::http::Url>().unwrap_err().to_string();
+    assert!(error.contains("ftp://x/?…") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

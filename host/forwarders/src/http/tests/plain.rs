@@ -116,6 +116,29 @@ fn of_a_long_answer_the_beginning_is_read_and_the_connection_closed() {
 }
 
 #[test]
+fn a_gateway_that_echoes_the_request_brings_no_secret_into_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "hunter2\n").unwrap();
+    for setting in [
+        "bearer_token_file = 'FILE'",
+        "basic_auth = { username = 'u', password_file = 'FILE' }",
+        "headers = { x-honeycomb-team = 'hunter2' }",
+        "headers = { Authorization = 'Token hunter2' }",
+    ] {
+        let server = Server::answering(|seen| {
+            let authorization = seen.header("authorization").unwrap_or_default();
+            let key = seen.header("x-honeycomb-team").unwrap_or_default();
+            status(401, &format!("no: {authorization} {key} hunter2"))
+        });
+        let rig = Rig::new(&setting.replace("FILE", file.to_str().unwrap()));
+        let said = format!("{:?}", rig.post(&server.url(), "x").unwrap().said());
+        assert!(!said.contains("hunter2") && !said.contains("dTpodW50ZXIy"), "{said}");
+        assert!(said.contains("HTTP 401: no: ") && said.contains("*******"), "{said}");
+    }
+}
+
+#[test]
 fn a_refused_token_is_read_again() {
     for (setting, prefix) in [
         ("bearer_token_file = 'FILE'", "Bearer one"),
@@ -123,7 +146,7 @@ fn a_refused_token_is_read_again() {
     ] {
         let server = Server::answering(move |seen| match seen.header("authorization") == Some(prefix) {
             true => status(401, "old"),
-            false => ok(seen.header("authorization").unwrap_or_default()),
+            false => ok("new"),
         });
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
@@ -133,7 +156,8 @@ fn a_refused_token_is_read_again() {
         std::fs::write(&file, "two\n").unwrap();
         let answer = rig.post(&server.url(), "x").unwrap();
         let expected = if prefix.starts_with("Bearer") { "Bearer two" } else { "Basic dTp0d28=" };
-        assert_eq!(answer.said(), format!("HTTP 200: {expected}"));
+        assert_eq!(answer.status, 200);
+        assert_eq!(server.seen().last().unwrap().header("authorization"), Some(expected));
 
         // What cannot be read again is told, and does not go out without.
         std::fs::write(&file, "one").unwrap();

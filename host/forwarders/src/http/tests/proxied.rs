@@ -41,16 +41,28 @@ fn without_tls_the_proxy_reads_the_request() {
 }
 
 #[test]
-fn a_proxy_may_be_reached_by_tls() {
+fn a_proxy_may_be_reached_by_tls_with_the_authorities_of_the_system() {
     let proxy = Server::secured(tls("server", false, &[&TLS13]), |seen| ok(&seen.line));
-    // The name of the receiver's certificate is not that of the proxy's.
-    let rig = Rig::new(&format!(
-        "proxy = 'https://localhost:{}'\ntls = {{ ca_file = '{}', server_name = 'receiver.example' }}",
-        proxy.port,
-        pem("ca.pem").display()
-    ));
-    let answer = rig.post("http://receiver.example/", "x").unwrap();
-    assert_eq!(answer.said(), "HTTP 200: POST http://receiver.example/ HTTP/1.1");
+    let run = |authorities: &str| {
+        let test = "http::tests::proxied::in_an_environment_with_proxies";
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env("PICKET_TEST_URLS", "http://receiver.example/")
+            .env("HTTP_PROXY", format!("https://localhost:{}", proxy.port))
+            .env("SSL_CERT_FILE", pem(authorities))
+            .env_remove("SSL_CERT_DIR")
+            .env_remove("ALL_PROXY")
+            .env_remove("NO_PROXY")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let output = run("ca.pem");
+    assert!(output.contains("HTTP 200: POST http://receiver.example/ HTTP/1.1"), "{output}");
+    // The receiver's `tls.ca_file`, which has signed the proxy's certificate, makes no difference.
+    let output = run("other-ca.pem");
+    assert!(output.contains("UnknownIssuer; it is a proxy") && !output.contains("ca_file"), "{output}");
+    assert_eq!(proxy.seen().len(), 1);
 }
 
 #[test]

@@ -1,12 +1,19 @@
 //! Attributes: names with values, each name once, as OTLP demands.
 
+use std::collections::HashMap;
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use picket_model::{EventId, Label};
 
 /// Attributes in the making.
 #[derive(Debug, Default)]
-pub(super) struct Attributes(Vec<KeyValue>);
+pub(super) struct Attributes {
+    all: Vec<KeyValue>,
+    /// The names that are taken, each with the number that the next of the same name may get: a plugin decides about
+    /// the names, and thousands of equal ones must cost no more than as many others.
+    taken: HashMap<String, u32>,
+}
 
 impl Attributes {
     /// With the name by which a receiver can drop a repeat.
@@ -63,16 +70,21 @@ impl Attributes {
 
     /// All of them.
     pub(super) fn done(self) -> Vec<KeyValue> {
-        self.0
+        self.all
     }
 
     fn put(&mut self, name: &str, value: Value) {
         let mut key = name.to_owned();
-        let mut number = 2;
-        while self.0.iter().any(|attribute| attribute.key == key) {
+        if let Some(next) = self.taken.get(name) {
+            let mut number = *next;
             key = format!("{name}#{number}");
-            number += 1;
+            while self.taken.contains_key(&key) {
+                number += 1;
+                key = format!("{name}#{number}");
+            }
+            self.taken.insert(name.to_owned(), number + 1);
         }
-        self.0.push(KeyValue { key, value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() });
+        self.taken.insert(key.clone(), 2);
+        self.all.push(KeyValue { key, value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() });
     }
 }

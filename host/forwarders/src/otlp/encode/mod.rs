@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use picket_model::{Frame, FrameKind};
+use picket_model::{Frame, FrameKind, Label};
 use prost::Message;
 
 use crate::Description;
@@ -46,6 +46,26 @@ impl Signal {
             Self::Metrics => "/v1/metrics",
         }
     }
+}
+
+/// A size that the body of a request with these frames reaches at least: that of the texts in them.
+pub fn least_size(frames: &[&Frame]) -> usize {
+    let pairs =
+        |labels: &[Label]| labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>();
+    let size = |frame: &&Frame| match frame {
+        Frame::Finding(finding) => {
+            finding.message.len()
+                + finding.record.as_ref().map_or(0, String::len)
+                + pairs(&finding.attributes)
+        }
+        Frame::Verdict(verdict) => verdict.path.len() + verdict.reason.len(),
+        Frame::Alert(alert) => pairs(&alert.labels) + pairs(&alert.annotations),
+        Frame::Evidence(evidence) => evidence.record.len() + evidence.reason.len(),
+        Frame::Notice(notice) => notice.reason.len(),
+        // Names stand there once for all samples of a metric.
+        Frame::Sample(sample) => pairs(&sample.labels),
+    };
+    frames.iter().map(size).sum()
 }
 
 /// The version of this agent.

@@ -236,6 +236,16 @@ fn the_end_of_a_series_is_a_point_without_a_value_and_nan_is_a_value() {
     );
 }
 
+#[test]
+fn thousands_of_equal_names_are_told_apart_at_once() {
+    let Frame::Finding(mut finding) = examples().remove(0) else { panic!() };
+    finding.attributes = vec![Label { name: "a".into(), value: "v".into() }; 20_000];
+    let begun = std::time::Instant::now();
+    let attributes = record(&Frame::Finding(finding)).attributes;
+    assert_eq!(attributes.last().unwrap().key, "picket.finding.attributes.a#20000");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 proptest! {
     #[test]
     fn no_attribute_stands_there_twice(names in prop::collection::vec("[ab#2]{0,4}", 0..12)) {
@@ -245,6 +255,19 @@ proptest! {
         let unique: BTreeSet<&str> = attributes.iter().map(|attribute| attribute.key.as_str()).collect();
         prop_assert_eq!(unique.len(), attributes.len());
         prop_assert_eq!(attributes.len(), 9 + names.len());
+    }
+
+    #[test]
+    fn no_request_is_smaller_than_was_said(names in prop::collection::vec("[ab#2]{0,4}", 0..12)) {
+        let mut frames = examples();
+        if let Frame::Finding(finding) = &mut frames[0] {
+            finding.attributes = names.iter().map(|name| Label { name: name.clone(), value: "v".into() }).collect();
+        }
+        for signal in [Signal::Logs, Signal::Metrics] {
+            let frames: Vec<&Frame> = frames.iter().filter(|frame| Signal::of(frame.kind()) == signal).collect();
+            let body = Context::new("node-7", &BTreeMap::new()).request(signal, &frames, &[]);
+            prop_assert!(encode::least_size(&frames) <= body.len());
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Seen {
 pub(super) struct Answer(Option<Vec<u8>>);
 
 impl Answer {
-    fn new(status: u16, headers: &str, content_type: &str, body: &[u8]) -> Self {
+    pub(super) fn new(status: u16, headers: &str, content_type: &str, body: &[u8]) -> Self {
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{headers}\r\n"

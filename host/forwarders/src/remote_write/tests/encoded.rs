@@ -91,7 +91,7 @@ fn a_request_is_halved_between_series_first() {
         .map(|(name, time)| sample(name, &[], time, 1.0))
         .into();
     let table = encode::table(&frames, NOW);
-    let request = shard::rounds(&table, 1, 500).remove(0).unwrap().remove(0).pop_front().unwrap();
+    let request = shard::rounds(&table, 1, 500, 0).remove(0).unwrap().remove(0).pop_front().unwrap();
     let (first, second) = request.halves().unwrap();
     assert_eq!((first.points.len(), second.points.len()), (1, 4));
     assert!(first.halves().is_none());
@@ -106,7 +106,7 @@ fn large_requests_are_cut_before_receivers_refuse_their_size() {
         .map(|number| sample("up", &[("n", &number.to_string()), ("long", &long)], 1, 1.0))
         .collect();
     let table = encode::table(&frames, NOW);
-    let requests = shard::rounds(&table, 1, 2000).remove(0).unwrap().remove(0);
+    let requests = shard::rounds(&table, 1, 2000, 0).remove(0).unwrap().remove(0);
     let sizes =
         requests.iter().map(|request| decoded(&encode::body(&table.series, &request.points)).encoded_len());
     let sizes: Vec<usize> = sizes.collect();
@@ -185,18 +185,21 @@ proptest! {
         wanted in prop::collection::vec((0..6_u8, -20..4_000_000_i64, 0..3_u8), 1..300),
         shards in 1..5_usize,
         samples in 1..50_usize,
+        begun in -5_000_000..0_i64,
     ) {
         let frame = |(series, time, value): &(u8, i64, u8)| {
             sample("m", &[("s", &series.to_string())], NOW - 5_000_000 + time / 7, f64::from(*value))
         };
         let frames: Vec<_> = wanted.iter().map(frame).collect();
         let table: Table = encode::table(&frames, NOW);
+        let started = NOW + begun;
         let mut last: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
         let mut count = 0;
-        for round in shard::rounds(&table, shards, samples) {
+        for round in shard::rounds(&table, shards, samples, started) {
             prop_assert_eq!(round.len(), shards);
             let times: Vec<i64> = round.iter().flatten().flat_map(|request| request.points.iter().map(|point| point.time)).collect();
             prop_assert!(times.iter().max().unwrap() - times.iter().min().unwrap() < shard::ROUND_MS);
+            prop_assert!(times.iter().all(|time| *time < started) || times.iter().all(|time| *time >= started));
             for (shard, line) in round.iter().enumerate() {
                 for request in line {
                     prop_assert!((1..=samples).contains(&request.points.len()));

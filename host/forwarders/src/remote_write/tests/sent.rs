@@ -262,6 +262,68 @@ fn what_may_have_been_handed_over_before_a_crash_is_not_counted_as_refused() {
 }
 
 #[test]
+fn what_is_new_after_a_crash_is_not_refused_with_what_was_handed_over_before() {
+    let store = Arc::new(Mutex::new(Prometheus::default()));
+    let before = (now_nanos() / 1_000_000) as i64 - 60_000;
+    let old = (0..300).map(|number| sample("m", &[("n", &(number % 3).to_string())], before + number, 1.0));
+    let old: Vec<Frame> = old.collect();
+    let first = store.clone();
+    let mut rig = Rig::new(PLAIN, move |received| first.lock().unwrap().write(&received.request));
+    assert_eq!(refused(&rig.until_sent(&batch(old.clone())).1), []);
+    let all: Vec<Frame> = old.into_iter().chain(many(5, soon())).collect();
+    let kept = store.clone();
+    let mut rig = Rig::new(PLAIN, move |received| kept.lock().unwrap().write(&received.request));
+    assert_eq!(refused(&rig.until_sent(&batch(all)).1), []);
+    assert_eq!(store.lock().unwrap().stored.values().map(Vec::len).sum::<usize>(), 305);
+    let received = rig.receiver.received.lock().unwrap();
+    for request in received.iter().map(|received| &received.request) {
+        let times = request.timeseries.iter().flat_map(|series| series.samples.iter().map(|at| at.timestamp));
+        let new = times.filter(|time| *time > before + 300).count();
+        assert!(new == 0 || new == 5, "{request:?}");
+    }
+}
+
+#[test]
+fn repeats_do_not_use_up_the_halvings_of_bad_samples() {
+    let mut rig = Rig::new(PLAIN, |received| {
+        let mut labels = received.request.timeseries.iter().map(|series| series.labels[1].value.as_str());
+        match labels.next() {
+            None => accepted(),
+            Some("bad") => Reply::Says(400, "invalid label\n".to_owned()),
+            Some(_) => Reply::Says(400, "out of order sample\n".to_owned()),
+        }
+    });
+    let count = 1200;
+    let mut frames = many(count, 1);
+    frames.push(sample("m", &[("n", "bad")], 2, 1.0));
+    let (_, sent) = rig.until_sent(&batch(frames));
+    assert_eq!(refused(&sent), [(count, "HTTP 400: invalid label")]);
+}
+
+#[test]
+fn what_is_too_far_in_the_future_or_young_takes_nothing_older_with_it() {
+    let now = (now_nanos() / 1_000_000) as i64;
+    for (words, time) in [
+        ("out of bounds: timestamp is too far in the future", now - 7_200_000),
+        ("out of bounds", now - 60_000),
+    ] {
+        let store = Arc::new(Mutex::new(0));
+        let kept = store.clone();
+        let mut rig = Rig::new(PLAIN, move |received| {
+            let series = &received.request.timeseries;
+            if series.iter().any(|series| series.labels[1].value == "0") {
+                return Reply::Says(400, format!("{words}\n"));
+            }
+            *kept.lock().unwrap() += series.len();
+            accepted()
+        });
+        let (_, sent) = rig.until_sent(&batch(many(100, time)));
+        assert_eq!(refused(&sent), [(0, &*format!("HTTP 400: {words}"))]);
+        assert_eq!(*store.lock().unwrap(), 99);
+    }
+}
+
+#[test]
 fn of_a_backlog_that_is_partly_too_old_the_rest_arrives() {
     let store = Arc::new(Mutex::new(Prometheus::default()));
     let kept = store.clone();
