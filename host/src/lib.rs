@@ -4,14 +4,17 @@
 // It panics when the reader of the output has gone: `cli::output` writes instead.
 #![cfg_attr(not(test), deny(clippy::print_stdout))]
 
-pub mod model;
+pub use picket_model as model;
 
 pub mod config;
+pub mod tap;
 pub mod telemetry;
 
 pub mod sources;
 
 pub mod pipeline;
+
+pub mod lanes;
 
 pub mod lifecycle;
 

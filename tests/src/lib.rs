@@ -12,7 +12,9 @@ mod http;
 mod node;
 mod ran;
 mod rows;
+pub mod servers;
 mod soak;
+pub mod upstream;
 mod wait;
 
 pub use author::Project;

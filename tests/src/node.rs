@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -149,6 +151,15 @@ impl Node {
     /// Asks the API; none when nobody answers.
     pub fn get(&self, path: &str) -> Option<Response> {
         http::request(&self.path("picket.sock"), "GET", path)
+    }
+
+    /// Asks the API over TCP, as anybody on the machine can; none when nobody answers.
+    pub fn get_over_tcp(&self, path: &str) -> Option<Response> {
+        let log = self.log();
+        let address = log.rsplit_once("listen=\"")?.1.split('"').next()?;
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        http::exchange(&mut stream, &format!("GET {path}"), &format!("Host: {address}\r\n"), &[])
     }
 
     /// Asks for a reload.

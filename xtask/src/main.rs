@@ -12,6 +12,7 @@ mod demo;
 mod fuzz;
 mod guest;
 mod progress;
+mod servers;
 mod soak;
 mod test;
 mod tidy;
@@ -44,6 +45,8 @@ enum Verb {
     Tidy,
     /// Build the first-party plugins to target/plugins/.
     BuildPlugins,
+    /// Install what the real receivers of the tests need to target/servers/, and say what is missing.
+    Servers,
     /// Throw mutated bytes at the parsers of outside bytes.
     Fuzz(fuzz::Arguments),
     /// Run what the continuous integration runs.
@@ -69,6 +72,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Verb::Bench(arguments) => bench::run(&workspace, arguments),
         Verb::Tidy => tidy::run(&workspace.root),
         Verb::BuildPlugins => guest::build_plugins(&workspace).map(|_| ()),
+        Verb::Servers => servers::run(&workspace),
         Verb::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Verb::Ci => ci::run(&workspace),
     }

@@ -2,7 +2,8 @@
 //!
 //! With `PICKET_SOAK=1` the scenarios of the integration tests take their full counts. One that has shown
 //! what it is to show appends a line of JSON, a [`Line`], to the file that `PICKET_SOAK_RESULTS` names.
-//! Those lines become the table; a scenario that failed has no line, and makes this verb fail.
+//! Those lines become the table; a scenario that failed has no line, and makes this verb fail. The long forms take
+//! hours together: some of them can be run by themselves, so each row says of which commit it is.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,12 +16,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::workspace::{Workspace, cargo};
-use crate::{bench::machine, counts, guest, progress, test};
+use crate::{bench::machine, counts, guest, progress, servers, test};
 
 /// What to soak.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Names of scenarios; only tests that hold one of them run, and SOAK.md is left alone.
+    /// Names of scenarios; only tests that hold one of them run, and only their rows of SOAK.md are written anew.
     filters: Vec<String>,
 }
 
@@ -51,6 +52,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut failed = Vec::new();
     for (what, mut command) in commands(workspace, &arguments.filters) {
         command.env("PICKET_SOAK", "1").env("PICKET_SOAK_RESULTS", &results);
+        // What is left out is not shown.
+        command.env(servers::SERVERS, "required");
         built.name_to(&mut command);
         counts::set(&mut command, true);
         if let Err(error) = progress::run(&format!("the long tests of {what}"), &mut command) {
@@ -59,14 +62,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     let lines = read(&results)?;
-    let table = render(&lines, &machine::describe(&workspace.root));
+    let file = workspace.root.join("SOAK.md");
+    let kept = if arguments.filters.is_empty() { Vec::new() } else { rows(&fs::read_to_string(&file)?) };
+    let made = machine::commit(&workspace.root);
+    let table = render(&joined(kept, &lines, &made), &machine::describe(&workspace.root));
     println!("{table}");
     ensure!(failed.is_empty(), "long tests failed in {}; SOAK.md is left alone", failed.join(", "));
     ensure!(!lines.is_empty(), "no scenario has written a line; is a filter misspelt?");
-    if arguments.filters.is_empty() {
-        fs::write(workspace.root.join("SOAK.md"), table).context("cannot write SOAK.md")?;
-    }
-    Ok(())
+    fs::write(file, table).context("cannot write SOAK.md")
 }
 
 /// What to run, one test at a time: a scenario measures time and memory of its own.
@@ -115,15 +118,40 @@ fn read(path: &Path) -> Result<Vec<Line>> {
         .collect()
 }
 
-fn render(lines: &[Line], machine: &str) -> String {
-    let mut text = String::from(
-        "# Soak\n\nThe long forms of the tests, with their full counts. Written by `cargo xtask soak`.\n\n",
-    );
-    let _ = writeln!(text, "{machine}\n\n| shown | figures |\n|---|---|");
+/// A row of the table: what was shown, the figures, the commit.
+type Row = [String; 3];
+
+/// The rows of a table that was written before.
+fn rows(text: &str) -> Vec<Row> {
+    let row = |line: &str| {
+        let cells: Vec<String> =
+            line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").map(str::to_owned).collect();
+        cells.try_into().ok()
+    };
+    text.lines().skip_while(|line| !line.starts_with("|---")).skip(1).filter_map(row).collect()
+}
+
+/// Rows of before, each replaced by the one of its name that was made now, and behind them what is new.
+fn joined(mut rows: Vec<Row>, lines: &[Line], made: &str) -> Vec<Row> {
     for line in lines {
         let figures: Vec<String> =
             line.figures.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
-        let _ = writeln!(text, "| {} | {} |", line.name, figures.join("; "));
+        let row = [line.name.clone(), figures.join("; "), made.to_owned()];
+        match rows.iter_mut().find(|row| row[0] == line.name) {
+            Some(old) => *old = row,
+            None => rows.push(row),
+        }
+    }
+    rows
+}
+
+fn render(rows: &[Row], machine: &str) -> String {
+    let mut text = String::from(
+        "# Soak\n\nThe long forms of the tests, with their full counts. Written by `cargo xtask soak`.\n\n",
+    );
+    let _ = writeln!(text, "{machine}\n\n| shown | figures | commit |\n|---|---|---|");
+    for [name, figures, commit] in rows {
+        let _ = writeln!(text, "| {name} | {figures} | {commit} |");
     }
     text
 }
@@ -141,12 +169,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_become_rows() {
+    fn lines_become_rows_and_replace_those_of_their_names() {
         let line = r#"{"name":"every record once","figures":{"records":"200,000","swaps":50}}"#;
         let lines: Vec<Line> = vec![serde_json::from_str(line).unwrap()];
-        let text = render(&lines, "On a machine.");
-        let row = "| every record once | records: 200,000; swaps: 50 |";
-        assert!(text.lines().any(|line| line == row), "{text}");
-        assert!(text.contains("\nOn a machine.\n"));
+        let old = render(
+            &joined(vec![["another".into(), "times: 7".into(), "abc".into()]], &lines, "def"),
+            "On a machine.",
+        );
+        let row = "| every record once | records: 200,000; swaps: 50 | def |";
+        assert!(old.lines().any(|line| line == row), "{old}");
+        assert!(old.contains("\nOn a machine.\n"));
+        let again = joined(rows(&old), &lines, "123");
+        assert_eq!(again.len(), 2);
+        assert_eq!((&*again[0][2], &*again[1][2]), ("abc", "123"));
     }
 }

@@ -1,12 +1,13 @@
 //! Builds everything the tests need and runs them all, with the reduced counts of `counts`.
 
+use std::fs;
 use std::process::Stdio;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::workspace::{Workspace, cargo};
-use crate::{counts, guest, progress, tidy};
+use crate::{counts, guest, progress, servers, tidy};
 
 /// Plugins on the bare bindings export names that only a linker of components takes.
 pub(crate) const NOT_NATIVE: [&str; 2] = ["--exclude", "picket-guests"];
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the rules, the documentation's examples and all tests, in this order: a broken rule
-/// shows at once, and the test runner's closing line stands last.
+/// shows at once, and the test runner's closing line stands last but for the tests that were left out.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     progress::step("checking the rules (tidy)");
     tidy::run(&workspace.root)?;
@@ -46,7 +47,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     built.name_to(&mut command);
     counts::set(&mut command, false);
-    progress::run("all tests, with reduced counts", &mut command)
+    let left_out = workspace.target.join("left-out.txt");
+    if left_out.exists() {
+        fs::remove_file(&left_out).with_context(|| format!("cannot remove {}", left_out.display()))?;
+    }
+    command.env(servers::LEFT_OUT, &left_out);
+    let ran = progress::run("all tests, with reduced counts", &mut command);
+    servers::report(&left_out)?;
+    ran
 }
 
 /// Whether the faster test runner is there; it also shows which test runs too long.

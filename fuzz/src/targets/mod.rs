@@ -4,6 +4,7 @@ mod agent;
 mod journal;
 mod plugins;
 mod sources;
+mod upstream;
 
 use crate::Target;
 
@@ -19,6 +20,13 @@ pub const TARGETS: &[Target] = &[
     sources::FRAMING,
     sources::ASSEMBLER,
     sources::CHECKPOINT,
+    upstream::LANE,
+    upstream::CURSOR,
+    upstream::RELABEL,
+    upstream::TEMPLATE,
+    upstream::FORWARD,
+    upstream::ANSWER,
+    upstream::ENCODE,
     plugins::ACCESS_LOG,
     plugins::AUTH_GUARD,
 ];

@@ -119,6 +119,12 @@ impl Tail {
             .map_or(ends.durable, |&segment| Position { segment, offset: HEADER_BYTES })
     }
 
+    /// Where each segment that is left begins, the oldest first.
+    pub fn segments(&self) -> Vec<Position> {
+        let ends = self.shared.ends();
+        ends.segments.keys().map(|&segment| Position { segment, offset: HEADER_BYTES }).collect()
+    }
+
     /// Whether a durable record follows a position.
     pub fn has_more(&self, position: Position) -> bool {
         self.shared.ends().after(position).is_some()

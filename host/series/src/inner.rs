@@ -226,13 +226,15 @@ impl Size {
 impl Selection {
     fn add(&mut self, id: u64, ring: &Ring, window: Window, max: u64) -> Result<(), SelectError> {
         let range = ring.range(window.after, window.to);
-        if range.is_empty() {
+        // Empty, or its series has ended in the window.
+        let last = range.end.checked_sub(1).filter(|last| range.contains(last));
+        if last.and_then(|last| ring.at(last)).is_none_or(|(_, value)| is_marker(value)) {
             return Ok(());
         }
-        if self.times.len() as u64 + range.len() as u64 > max {
-            return Err(SelectError::TooManySamples { max });
-        }
-        for (time, value) in ring.iter(range) {
+        for (time, value) in ring.iter(range).filter(|(_, value)| !is_marker(*value)) {
+            if self.times.len() as u64 >= max {
+                return Err(SelectError::TooManySamples { max });
+            }
             self.times.push(time);
             self.values.push(value);
         }
@@ -240,6 +242,11 @@ impl Selection {
         self.sample_ends.push(column_end(self.times.len()));
         Ok(())
     }
+}
+
+/// Whether a value is none, but says that the series ended.
+fn is_marker(value: f64) -> bool {
+    value.to_bits() == picket_model::STALE_NAN
 }
 
 /// Looks at the clock at the first and then at every so many steps.

@@ -63,6 +63,11 @@ impl Ring {
         start..end.max(start)
     }
 
+    /// The sample at a place of a range.
+    pub(crate) fn at(&self, place: usize) -> Option<(u64, f64)> {
+        self.samples.get(place).copied()
+    }
+
     pub(crate) fn iter(&self, range: Range<usize>) -> impl Iterator<Item = (u64, f64)> + '_ {
         self.samples.range(range).copied()
     }

@@ -121,7 +121,8 @@ pub struct Bounds {
 ///
 /// Row `r` is a series; its samples are `times` and `values` from `sample_ends[r - 1]` to
 /// `sample_ends[r]`, by time. Selector `s` has the rows from `row_ends[s - 1]` to `row_ends[s]`,
-/// by series id. A series without a sample in the window has no row.
+/// by series id. A series without a sample in the window has no row, and one that has ended by its
+/// end has none either; stale markers are never given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Selection {
     /// Where each selector's rows end.
@@ -189,6 +190,9 @@ impl Store {
     /// value bit for bit) changes nothing; one of the same time with another value, and one that
     /// is earlier than the last, are refused. When the clock was set back, what is further ahead
     /// of it than [`MAX_AHEAD`] leaves the series, so that it goes on and does not wait.
+    ///
+    /// The value with the bits of `picket_model::STALE_NAN` is a stale marker: the series ends there, until it has
+    /// a later sample.
     pub fn append<'a>(
         &self,
         name: &'a str,

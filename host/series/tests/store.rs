@@ -103,6 +103,31 @@ fn times_only_rise_and_a_repeat_changes_nothing() {
 }
 
 #[test]
+fn a_stale_marker_ends_a_series_until_its_next_sample_and_is_never_given() {
+    let fixture = store(Config::default());
+    let stale = f64::from_bits(picket_model::STALE_NAN);
+    let at = |second: u64| START + second * SECOND;
+    fixture.append("a", at(0), 1.0).unwrap();
+    fixture.append("a", at(1), stale).unwrap();
+    fixture.append("b", at(0), f64::NAN).unwrap();
+    assert_eq!(fixture.samples("a"), []);
+    assert!(fixture.samples("b")[0].1.is_nan(), "another NaN is a value");
+    let both = [vec![equal("__name__", "up")]];
+    let found = |to| {
+        let window = Window { after: 0, to };
+        fixture.store.select(&both, window, Bounds { max_samples: 2, deadline: None }).unwrap()
+    };
+    assert_eq!(
+        (found(at(0)).row_ends, found(at(0)).series),
+        (vec![2], vec![0, 1]),
+        "it had not ended by then"
+    );
+    assert_eq!((found(at(1)).row_ends, found(at(1)).series), (vec![1], vec![1]));
+    fixture.append("a", at(2), 2.0).unwrap();
+    assert_eq!(fixture.samples("a"), [(at(0), 1.0), (at(2), 2.0)]);
+}
+
+#[test]
 fn times_far_from_the_clock_are_refused() {
     let fixture = store(Config { max_age: Duration::from_secs(60), ..Config::default() });
     assert_eq!(fixture.append("a", START + 601 * SECOND, 1.0), Err(Refused::Ahead));

@@ -13,6 +13,7 @@ use prometheus::Registry;
 use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
 use super::disk::{self, Refused};
+use super::upstreams;
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
 use crate::forwarders;
@@ -33,11 +34,13 @@ pub struct Found {
 }
 
 /// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder,
-/// the sources and the forwarders.
-pub fn check(checked: &Checked) -> Found {
+/// the sources and the forwarders; with `connect` also whether the forwarders' receivers take anything. What is wrong
+/// with a receiver, and not with this machine, is a [`Code::Upstream`].
+pub fn check(checked: &Checked, connect: bool) -> Found {
     let mut found = Found::default();
     data_folder(checked, rustix::process::geteuid().as_raw(), &mut found);
     sources(checked, &mut found);
+    upstreams::look(checked, connect, &mut found);
     let problems = &mut found.problems;
     problems.extend(forwarders(checked));
     match plugins(checked) {
@@ -71,7 +74,7 @@ fn sources(checked: &Checked, found: &mut Found) {
 /// Forwarders whose file cannot be written.
 fn forwarders(checked: &Checked) -> Vec<Problem> {
     let problem = |(name, forwarder): (&String, &forwarders::Config)| {
-        let path = forwarder.path();
+        let path = forwarder.path()?;
         let refused = disk::takes(path.parent()?).err()?;
         // A file that is there needs no right to its folder, but room like all others.
         let opens = || std::fs::OpenOptions::new().append(true).open(path).is_ok();
@@ -124,7 +127,14 @@ fn data_folder(checked: &Checked, caller: u32, found: &mut Found) {
         ));
     }
     let state = checked.data_dir.join("state");
-    let opened = if state.exists() { State::open(&state, checked.state.cache.0).err() } else { None };
+    let opened = if state.exists() { State::inspect(&state, checked.state.cache.0).err() } else { None };
+    let opened = match opened {
+        Some(StateError::Damaged { what }) => {
+            found.notes.push(format!("{what} is damaged: the agent repairs it when it starts"));
+            None
+        }
+        other => other,
+    };
     let inspected = picket_journal::inspect(&RealFs, &checked.data_dir.join("journal")).err();
     let messages = [opened.map(|error| error.to_string()), inspected.map(|error| error.to_string())];
     found.problems.extend(messages.into_iter().flatten().map(problem));

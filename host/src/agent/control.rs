@@ -1,8 +1,8 @@
 //! The control loop: everything that can wake the agent up, one after the other, in one thread.
 //!
 //! Only this thread changes the plugin table, the sources and the forwarders, so two reloads never meet.
-//! It never waits for upstreams and calls no guest; compiling and configuring a candidate happens here,
-//! while what serves goes on in its own threads.
+//! It waits for upstreams only while changed forwarders hand over their last results, some seconds, and calls no
+//! guest; compiling and configuring a candidate happens here, while what serves goes on in its own threads.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -178,6 +178,7 @@ impl<'a> Loop<'a> {
             },
             recv(self.lifelines.commit) -> _ => Event::Lost(Lost::Commit),
             recv(self.lifelines.files) -> _ => Event::Lost(Lost::Files),
+            recv(self.lifelines.lanes) -> _ => Event::Lost(Lost::Lanes),
             recv(self.heard) -> event => event.map_or(Event::Stop, Event::Heard),
             recv(self.watched.watch.hints()) -> _ => Event::Look,
             recv(self.removed) -> _ => Event::Removed,
@@ -308,6 +309,7 @@ mod tests {
     fn the_loop_ends_with_the_thread_that_has_ended() {
         assert_eq!(loses(|lifelines| &mut lifelines.commit), Err(Lost::Commit));
         assert_eq!(loses(|lifelines| &mut lifelines.files), Err(Lost::Files));
+        assert_eq!(loses(|lifelines| &mut lifelines.lanes), Err(Lost::Lanes));
     }
 
     #[test]
@@ -320,9 +322,11 @@ mod tests {
         assert_eq!(Loop::new(&mut daemon, requests, watched).run(), Ok(()));
         assert_eq!(lifelines.commit.try_recv(), Err(crossbeam_channel::TryRecvError::Empty));
         assert_eq!(lifelines.files.try_recv(), Err(crossbeam_channel::TryRecvError::Empty));
+        assert_eq!(lifelines.lanes.try_recv(), Err(crossbeam_channel::TryRecvError::Empty));
         daemon.stop().unwrap();
         // Those of the daemon's own threads, not of others.
         assert_eq!(lifelines.commit.recv(), Err(crossbeam_channel::RecvError));
         assert_eq!(lifelines.files.recv(), Err(crossbeam_channel::RecvError));
+        assert_eq!(lifelines.lanes.recv(), Err(crossbeam_channel::RecvError));
     }
 }

@@ -21,6 +21,7 @@ use crate::lifecycle::{self, AlertDeps, Deps, Lifecycle, trusted};
 use crate::model::{Sample, now_nanos};
 use crate::pipeline::commit::{self, CommitThread, Committer};
 use crate::pipeline::events;
+use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::route::Router;
@@ -28,6 +29,7 @@ use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
 use crate::sources::SourceConfig;
 use crate::state::State;
+use crate::tap::Taps;
 
 /// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
 const TICK: Duration = Duration::from_millis(5);
@@ -38,6 +40,7 @@ pub(super) struct Core {
     pub(super) state: State,
     pub(super) committer: Committer,
     pub(super) series: Arc<SeriesStore>,
+    pub(super) live: LiveSeries,
     pub(super) router: Arc<Router>,
     pub(super) active_alerts: alerts::ActiveAlerts,
     pub(super) lifecycle: Lifecycle,
@@ -45,6 +48,8 @@ pub(super) struct Core {
     pub(super) heard: Receiver<worker::Event>,
     pub(super) engine: Arc<Engine>,
     pub(super) workers: WorkerMetrics,
+    /// Where people see what passes.
+    pub(super) taps: Taps,
     commit_thread: CommitThread,
 }
 
@@ -71,10 +76,12 @@ impl Core {
         if !repair.is_clean() {
             tracing::warn!(
                 ?repair,
-                "The journal was repaired after a crash; what was cut off had never been acknowledged."
+                "The journal was repaired. After a crash, what was cut off had never been acknowledged; after \
+                 damage by the disk it may have been."
             );
         }
         let metrics = commit::Metrics::new(&registry)?;
+        metrics.journal_repaired(&repair);
         let (committer, commit_thread) = commit::start(journal, state.clone(), commits, metrics)?;
 
         let series = Arc::new(SeriesStore::new(
@@ -88,15 +95,19 @@ impl Core {
         let active_alerts = alerts::ActiveAlerts::default();
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
+        let live = LiveSeries::new(&registry)?;
+        let taps = Taps::default();
         let shared = worker::Shared {
             committer: committer.clone(),
             samples: samples_into(series.clone()),
+            live: live.clone(),
             spool: Spool::open(&folders.data.join("spool"), &registry)?,
             plugin_metrics: PluginMetrics::new(&registry)?,
             metrics: workers.clone(),
             events,
+            taps: taps.clone(),
         };
-        let router = Arc::new(Router::new());
+        let router = Arc::new(Router::tapped(taps.clone()));
         let lifecycle = Lifecycle::new(Deps {
             compiler,
             shared,
@@ -117,12 +128,14 @@ impl Core {
             state,
             committer,
             series,
+            live,
             router,
             active_alerts,
             lifecycle,
             heard,
             engine,
             workers,
+            taps,
             commit_thread,
         })
     }

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossbeam_channel::Receiver;
 
 use super::control::{NotLoaded, Reloaded};
 use super::core::{Core, Folders};
+use super::descriptions::Descriptions;
 use super::every::Every;
 use super::lost::Lifelines;
 use super::maintenance::{self, Maintenance};
@@ -21,10 +23,13 @@ use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
 use super::view::Shown;
 use crate::archive::{self, Archive};
 use crate::config::{Checked, Options};
+use crate::forwarders::aside::Aside;
 use crate::forwarders::{self, Forwarders, drain};
+use crate::lanes::{self, Feeder, Lanes};
 use crate::lifecycle::config::ReloadConfig;
 use crate::lifecycle::{Brings, Lifecycle, NotChanged, PluginStatus, Rejections, Wanted};
 use crate::model::now_nanos;
+use crate::pipeline::carrier::Carrier;
 use crate::pipeline::circuit::Patience;
 use crate::pipeline::worker;
 use crate::sources::{self, SourceConfig, Sources};
@@ -49,7 +54,11 @@ pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) archive: Archive,
     pub(super) forwarders: Forwarders,
+    lanes: Lanes,
+    feeder: Feeder,
     own_metrics: Every,
+    /// Whether a forwarder takes samples.
+    samples_wanted: Arc<AtomicBool>,
     maintenance: Every,
 }
 
@@ -64,10 +73,13 @@ impl Daemon {
         let folders = Folders { data: checked.data_dir.clone(), cache: checked.data_dir.join("cache") };
         let reloads = telemetry::ReloadMetrics::new(&registry)?;
         let mut core = Core::start(&checked, &folders, registry)?;
+        let (lanes, feeder) = open_lanes(&checked, &core)?;
         let deps = drain::Deps {
-            committer: core.committer.clone(),
+            lanes: lanes.clone(),
             state: core.state.clone(),
+            aside: Aside::new(&checked.data_dir.join("refused")),
             metrics: forwarders::Metrics::new(&core.registry)?,
+            taps: core.taps.clone(),
         };
         let archive = Archive::open(
             &checked.data_dir.join("archive"),
@@ -76,15 +88,19 @@ impl Daemon {
             archive::Metrics::new(&core.registry)?,
             Arc::new(now_nanos),
         )?;
-        let forwarders = Forwarders::start(checked.forwarders.clone(), drain::Config::default(), deps)?;
-        core.committer.set_readers(&readers(&checked));
+        let forwarders = Forwarders::start(checked.forwarders.clone(), surroundings(&core), deps)?;
+        lanes.set_readers(&readers(&checked));
         // Rejections are logged and shown where they arise; the agent runs with what is good.
         let started =
             core.lifecycle.start(&wanted(&checked, &brings(&checked), &|path| place(&checked, path)));
         let deps = sources::Deps {
             router: core.router.clone(),
             checkpoints: Arc::new(CommittedCheckpoints::new(core.state.clone(), core.committer.clone())),
-            samples: Arc::new(CommittedSamples::new(core.committer.clone(), core.series.clone())),
+            samples: Arc::new(CommittedSamples::new(
+                core.committer.clone(),
+                core.series.clone(),
+                core.live.clone(),
+            )),
             scans: Arc::new(CommittedScans::new(
                 core.state.clone(),
                 core.committer.clone(),
@@ -93,8 +109,11 @@ impl Daemon {
             metrics: sources::metrics::Metrics::new(&core.registry)?,
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
-        let (own_metrics, maintenance) = (take_own_metrics(&checked, &core)?, maintain(&core)?);
-        let parts = Parts { sources, archive, forwarders, own_metrics, maintenance };
+        let samples_wanted = Arc::new(AtomicBool::new(takes_samples(&checked)));
+        let own_metrics = take_own_metrics(&checked, &core, samples_wanted.clone())?;
+        let maintenance = maintain(&core)?;
+        let parts =
+            Parts { sources, archive, forwarders, lanes, feeder, own_metrics, samples_wanted, maintenance };
         let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
@@ -107,13 +126,16 @@ impl Daemon {
         self.shown.stopping();
         let parts = lock(&self.parts).take();
         let parts = parts.context("the agent has been stopped already")?;
-        let Parts { sources, archive, forwarders, own_metrics, maintenance } = parts;
+        let Parts { sources, archive, forwarders, feeder, own_metrics, maintenance, .. } = parts;
         maintenance.stop();
         own_metrics.stop();
         sources.stop();
         let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
+        feeder.settle(Instant::now() + LAST_DRAIN);
+        archive.ask_to_stop(LAST_DRAIN);
         forwarders.stop(LAST_DRAIN);
         archive.stop(LAST_DRAIN);
+        feeder.stop();
         stopped.close()
     }
 
@@ -130,9 +152,11 @@ impl Daemon {
     /// Channels that are closed when threads have ended without which the agent does not do its work.
     pub(super) fn lifelines(&self) -> Lifelines {
         // Once the agent stops, nobody asks.
-        let files = lock(&self.parts).as_ref().map(|parts| parts.sources.files_ended());
-        let files = files.unwrap_or_else(crossbeam_channel::never);
-        Lifelines { commit: self.core.commit_ended(), files }
+        let ended =
+            lock(&self.parts).as_ref().map(|parts| (parts.sources.files_ended(), parts.feeder.ended()));
+        let (files, lanes) =
+            ended.unwrap_or_else(|| (crossbeam_channel::never(), crossbeam_channel::never()));
+        Lifelines { commit: self.core.commit_ended(), files, lanes }
     }
 
     /// What workers tell.
@@ -196,7 +220,8 @@ impl Daemon {
         let sources = parts.sources.reconfigure(checked.sources.clone());
         parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
         let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
-        self.core.committer.set_readers(&readers(checked));
+        parts.lanes.set_readers(&readers(checked));
+        parts.samples_wanted.store(takes_samples(checked), Ordering::Relaxed);
         sources.map_err(|error| error.to_string())?;
         forwarders.map_err(|error| error.to_string())
     }
@@ -221,9 +246,12 @@ impl Daemon {
     }
 }
 
-/// Takes the agent's own metrics into the series store from now on.
-fn take_own_metrics(checked: &Checked, core: &Core) -> anyhow::Result<Every> {
-    let mut own_metrics = OwnMetrics::new(&core.registry, core.series.clone())?;
+/// Takes the agent's own metrics into the series store from now on, and commits them while that is wanted.
+fn take_own_metrics(checked: &Checked, core: &Core, wanted: Arc<AtomicBool>) -> anyhow::Result<Every> {
+    let mut carrier = Carrier::new(core.committer.clone());
+    let carry = Box::new(move |samples| carrier.carry("the agent's own metrics", samples));
+    let mut own_metrics =
+        OwnMetrics::new(&core.registry, core.series.clone(), own_metrics::Upstream { wanted, carry })?;
     let interval = own_metrics::interval(checked.sources.values());
     Every::start("own metrics", interval, move || own_metrics.take(now_nanos()))
         .context("no thread can be started for the agent's own metrics; raise the limit of processes")
@@ -259,6 +287,7 @@ fn read_once(old: &Checked, new: &Checked) -> Vec<&'static str> {
         ("[archive]", old.archive != new.archive),
         ("[compile]", old.compile != new.compile),
         ("[journal]", old.journal != new.journal),
+        ("[lanes]", old.lanes != new.lanes),
         ("[log]", old.log != new.log),
         ("[series]", old.series != new.series),
         ("[state]", old.state != new.state),
@@ -279,7 +308,36 @@ fn lock(parts: &Mutex<Option<Parts>>) -> MutexGuard<'_, Option<Parts>> {
     parts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who reads the journal: what none of them has passed is kept.
+/// What the lanes have not yet given to everybody waits there.
+fn open_lanes(checked: &Checked, core: &Core) -> anyhow::Result<(Lanes, Feeder)> {
+    let folder = checked.data_dir.join("lanes");
+    let fs: Arc<dyn picket_journal::FileSystem> = Arc::new(picket_journal::RealFs);
+    let deps = lanes::Deps {
+        committer: core.committer.clone(),
+        state: core.state.clone(),
+        kept: drain::kept_places(&core.state)?,
+        metrics: lanes::Metrics::new(&core.registry)?,
+    };
+    Ok(lanes::start(&fs, &folder, &checked.lanes, deps)?)
+}
+
+/// What forwarders are told of the machine and its metrics.
+fn surroundings(core: &Core) -> forwarders::Surroundings {
+    let known = Descriptions::new(&core.registry);
+    forwarders::Surroundings { node: node_name().into(), descriptions: Arc::new(move || known.get()) }
+}
+
+/// This machine's name, as receivers see it.
+pub(super) fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whether a forwarder takes samples.
+fn takes_samples(checked: &Checked) -> bool {
+    checked.forwarders.values().any(forwarders::Config::takes_samples)
+}
+
+/// Who reads the lanes: what none of them has passed is kept.
 fn readers(checked: &Checked) -> Vec<String> {
     checked.forwarders.keys().cloned().chain([drain::ARCHIVE.to_owned()]).collect()
 }

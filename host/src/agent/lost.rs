@@ -12,6 +12,8 @@ pub(super) struct Lifelines {
     pub(super) commit: Receiver<Infallible>,
     /// Of the thread of all `file` sources.
     pub(super) files: Receiver<Infallible>,
+    /// Of the thread that fills the lanes.
+    pub(super) lanes: Receiver<Infallible>,
 }
 
 /// The thread that has ended.
@@ -29,4 +31,10 @@ pub enum Lost {
          on where results were committed; please report this with its log"
     )]
     Files,
+    /// Nothing reaches a receiver.
+    #[error(
+        "the thread that hands results to the forwarders has ended by a bug, so the agent has stopped; start it \
+         again, nothing that was committed is lost; please report this with its log"
+    )]
+    Lanes,
 }

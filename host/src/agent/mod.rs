@@ -1,25 +1,29 @@
 //! The composition root: starts everything in order and stops it in the reverse order.
 //!
 //! `daemon` is the wiring, `control` the loop that waits for what may wake the agent, `oneshot` runs plugins
-//! over files without a daemon, `check` looks for what would keep a configuration from working, `waiting` is
-//! what there is of an agent that cannot start before its disk has room.
+//! over files without a daemon, `check` looks for what would keep a configuration from working and
+//! `upstreams` what would keep its receivers from taking anything, `waiting` is what there is of an agent that cannot
+//! start before its disk has room.
 
 mod check;
 mod compiler_metrics;
 mod control;
 mod core;
 mod daemon;
+mod descriptions;
 mod disk;
 mod every;
 mod lost;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
+mod points;
 mod renewals;
 mod retry;
 mod series;
 mod signals;
 mod sinks;
+mod upstreams;
 mod view;
 mod waiting;
 

@@ -1,20 +1,23 @@
-//! The agent's own metrics as samples in the series store, so that alert rules can hold over them.
+//! The agent's own metrics as samples: in the series store, so that alert rules can hold over them, and committed
+//! while a forwarder takes samples, so that they reach upstream.
 //!
-//! They have the names, labels and values of `/metrics`. They stay on the node: what carries the agent's
-//! metrics away is whoever reads `/metrics`.
+//! They have the names, labels and values of `/metrics`. What is no longer there has ended and gets a stale marker.
 //!
 //! What the agent counts itself comes first. What plugins report gets the room that is left, shared between
 //! them, so that one with many label sets pushes out neither the agent's metrics nor those of others.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use picket_series::Store;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry};
 
+use crate::model::{Label, STALE_NAN, Sample};
+use crate::pipeline::live::STEP;
 use crate::sources::SourceConfig;
 use crate::telemetry;
 
@@ -25,73 +28,150 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(15);
 /// sets leave room for the host's. The agent has a tenth of it with ten busy plugins.
 const MAX_SERIES: usize = 5_000;
 
+/// Text of what plugins report, in bytes: it is copied in each round, and their labels may be long.
+const MAX_TEXT: usize = 4 << 20;
+
 /// What the names of plugins' metrics begin with, and some of the agent's own about plugins.
 const OF_PLUGINS: &str = "picket_plugin_";
+
+/// The way to the forwarders.
+pub(super) struct Upstream {
+    /// Whether one of them takes samples.
+    pub(super) wanted: Arc<AtomicBool>,
+    /// Commits samples and says how many are lost.
+    pub(super) carry: Box<dyn FnMut(Vec<Sample>) -> usize + Send>,
+}
 
 /// See the module's description.
 pub(super) struct OwnMetrics {
     registry: Registry,
     series: Arc<Store>,
+    upstream: Upstream,
     dropped: IntCounter,
-    /// Names and labels that were there the last time, as hashes: of two with the same one, less than one
-    /// in a billion, the second would miss its zero.
-    known: HashSet<u64>,
+    not_committed: IntCounter,
+    /// What was there the last time, by the hash of name and labels: of two with the same one, less than one
+    /// in a billion, the second would miss its zero and its end.
+    known: HashMap<u64, Known>,
     hasher: RandomState,
     /// When they were taken last, Unix time in nanoseconds.
     taken: Option<u64>,
 }
 
+/// A series.
+struct Known {
+    name: String,
+    /// Sorted by name.
+    labels: Vec<Label>,
+}
+
+/// What is being taken.
+struct Round {
+    /// Unix time in nanoseconds.
+    now: u64,
+    /// The time of the zero from which what appears has grown.
+    zero: Option<u64>,
+    /// What was there the last time and has not been met yet.
+    before: HashMap<u64, Known>,
+    known: HashMap<u64, Known>,
+    /// For upstream; none when nobody takes them.
+    samples: Option<Vec<Sample>>,
+}
+
 impl OwnMetrics {
     /// Takes the metrics of a registry, in which it counts too.
-    pub(super) fn new(registry: &Registry, series: Arc<Store>) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(
+        registry: &Registry,
+        series: Arc<Store>,
+        upstream: Upstream,
+    ) -> Result<Self, prometheus::Error> {
         let dropped = IntCounter::new(
             "picket_agent_samples_dropped_total",
             "Samples of the agent's own metrics that did not go to the series store, because they are too many.",
         )?;
+        let not_committed = IntCounter::new(
+            "picket_agent_samples_not_committed_total",
+            "Samples of the agent's own metrics that did not go upstream, because they could not be committed.",
+        )?;
         registry.register(Box::new(dropped.clone()))?;
-        let registry = registry.clone();
-        Ok(Self { registry, series, dropped, known: HashSet::new(), hasher: RandomState::new(), taken: None })
+        registry.register(Box::new(not_committed.clone()))?;
+        let (registry, known, hasher) = (registry.clone(), HashMap::new(), RandomState::new());
+        Ok(Self { registry, series, upstream, dropped, not_committed, known, hasher, taken: None })
     }
 
     /// Takes all of them once; `now` is Unix time in nanoseconds.
     pub(super) fn take(&mut self, now: u64) {
         let (reported, own): (Vec<_>, Vec<_>) =
             self.registry.gather().into_iter().partition(|family| is_reported(family.name()));
-        let before = self.taken.replace(now).filter(|before| *before < now);
-        let mut known = HashSet::with_capacity(self.known.len());
+        let taken = self.taken.replace(now);
+        let mut round = Round {
+            now,
+            // Later than the marker that it may have had then.
+            zero: taken.map(|taken| taken + STEP).filter(|zero| *zero < now),
+            known: HashMap::with_capacity(self.known.len()),
+            before: std::mem::take(&mut self.known),
+            samples: self.upstream.wanted.load(Ordering::Relaxed).then(Vec::new),
+        };
         let mut dropped = 0;
         let mut room = MAX_SERIES;
         telemetry::lines(&own, &mut |line| match room.checked_sub(1) {
             Some(left) => {
                 room = left;
-                self.add(line, now, before, &mut known);
+                self.add(line, &mut round);
             }
             None => dropped += 1,
         });
         let mut shares = Shares::new(&reported, room);
         telemetry::lines(&reported, &mut |line| match shares.take(line) {
-            true => self.add(line, now, before, &mut known),
+            true => self.add(line, &mut round),
             false => dropped += 1,
         });
-        self.known = known;
+        self.end(taken.map_or(now, |taken| now.max(taken + STEP)), &mut round);
+        self.known = round.known;
         self.dropped.inc_by(dropped);
+        if let Some(samples) = round.samples {
+            self.not_committed.inc_by((self.upstream.carry)(samples) as u64);
+        }
     }
 
-    /// Takes one in; `before` is when they were taken the last time.
-    fn add(&self, line: &telemetry::Line<'_>, now: u64, before: Option<u64>, known: &mut HashSet<u64>) {
+    /// Takes one in.
+    fn add(&self, line: &telemetry::Line<'_>, round: &mut Round) {
         let key = self.hasher.hash_one((line.name, &line.labels));
-        if line.grows && !self.known.contains(&key) {
+        let before = round.before.remove(&key);
+        let is_new = before.is_none();
+        let known = before.unwrap_or_else(|| Known::of(line));
+        if let Some(zero) = round.zero.filter(|_| line.grows && is_new) {
             // A counter that appears has grown from zero since the last time: without that sample the
             // first failure, which makes the counter, would be no growth.
-            before.inspect(|before| self.append(line, *before, 0.0));
+            self.append(&known, zero, 0.0, round);
         }
-        self.append(line, now, line.value);
-        known.insert(key);
+        self.append(&known, round.now, line.value, round);
+        round.known.insert(key, known);
     }
 
-    fn append(&self, line: &telemetry::Line<'_>, time: u64, value: f64) {
+    /// What was there the last time and has not been met has ended.
+    fn end(&self, time: u64, round: &mut Round) {
+        for gone in std::mem::take(&mut round.before).into_values() {
+            self.append(&gone, time, f64::from_bits(STALE_NAN), round);
+        }
+    }
+
+    fn append(&self, known: &Known, time: u64, value: f64, round: &mut Round) {
+        let labels = known.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
         // What the store refuses is counted there.
-        let _ = self.series.append(line.name, line.labels.iter().copied(), time, value);
+        let _ = self.series.append(&known.name, labels, time, value);
+        if let Some(samples) = &mut round.samples {
+            samples.push(Sample { name: known.name.clone(), labels: known.labels.clone(), time, value });
+        }
+    }
+}
+
+impl Known {
+    fn of(line: &telemetry::Line<'_>) -> Self {
+        let label =
+            |(name, value): &(&str, &str)| Label { name: (*name).to_owned(), value: (*value).to_owned() };
+        let mut labels: Vec<Label> = line.labels.iter().map(label).collect();
+        labels.sort();
+        Self { name: line.name.to_owned(), labels }
     }
 }
 
@@ -102,7 +182,13 @@ fn is_reported(family: &str) -> bool {
 }
 
 /// The room of each plugin's metrics.
-struct Shares(BTreeMap<String, usize>);
+struct Shares(BTreeMap<String, Share>);
+
+/// What is left of a plugin's share.
+struct Share {
+    lines: usize,
+    bytes: usize,
+}
 
 impl Shares {
     /// Who needs less than an equal share leaves the rest to the others.
@@ -112,20 +198,24 @@ impl Shares {
         let mut needs: Vec<(String, usize)> = needs.into_iter().collect();
         needs.sort_by_key(|(_, lines)| *lines);
         let mut left = needs.len();
+        let bytes = MAX_TEXT / left.max(1);
         let share = |(plugin, lines): (String, usize)| {
-            let share = lines.min(room / left);
-            room -= share;
+            let lines = lines.min(room / left);
+            room -= lines;
             left -= 1;
-            (plugin, share)
+            (plugin, Share { lines, bytes })
         };
         Self(needs.into_iter().map(share).collect())
     }
 
     /// Whether there is room for one more of its plugin.
     fn take(&mut self, line: &telemetry::Line<'_>) -> bool {
+        let labels = line.labels.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = line.name.len() + labels.sum::<usize>();
         match self.0.get_mut(plugin(line)) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
+            Some(left) if left.lines > 0 && left.bytes >= bytes => {
+                left.lines -= 1;
+                left.bytes -= bytes;
                 true
             }
             _ => false,
@@ -148,123 +238,5 @@ pub(super) fn interval<'a>(sources: impl IntoIterator<Item = &'a SourceConfig>) 
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use crate::model::Span;
-    use crate::sources::host;
-    use picket_series::{Bounds, Matcher, Op, Window};
-    use prometheus::{IntCounterVec, IntGaugeVec, Opts};
-
-    const SECOND: u64 = 1_000_000_000;
-
-    struct Given {
-        registry: Registry,
-        own: OwnMetrics,
-    }
-
-    fn given() -> Given {
-        let registry = Registry::new();
-        let clock = Arc::new(|| 1_000 * SECOND);
-        let metrics = picket_series::Metrics::new(&Registry::new()).unwrap();
-        let store = Arc::new(Store::new(picket_series::Config::default(), clock, metrics));
-        Given { own: OwnMetrics::new(&registry, store).unwrap(), registry }
-    }
-
-    /// Times (in seconds) and values of the one series of a name.
-    fn samples(given: &Given, name: &str) -> Vec<(u64, f64)> {
-        let matcher = Matcher { name: "__name__".into(), op: Op::Equal, value: name.into() };
-        let bounds = Bounds { max_samples: 100_000, deadline: None };
-        let window = Window { after: 0, to: u64::MAX };
-        let found = given.own.series.select(&[vec![matcher]], window, bounds).unwrap();
-        assert!(found.series.len() < 2, "{name}");
-        found.times.iter().map(|time| time / SECOND).zip(found.values).collect()
-    }
-
-    #[test]
-    fn a_counter_that_appears_has_grown_from_zero() {
-        let mut given = given();
-        let failures = IntCounterVec::new(Opts::new("failures_total", "F."), &["plugin"]).unwrap();
-        given.registry.register(Box::new(failures.clone())).unwrap();
-        given.own.take(900 * SECOND);
-        failures.with_label_values(&["p"]).inc_by(2);
-        given.own.take(915 * SECOND);
-        failures.with_label_values(&["p"]).inc();
-        given.own.take(930 * SECOND);
-        assert_eq!(samples(&given, "failures_total"), [(900, 0.0), (915, 2.0), (930, 3.0)]);
-    }
-
-    #[test]
-    fn what_is_there_at_the_start_is_taken_as_it_is() {
-        let mut given = given();
-        let up = IntGaugeVec::new(Opts::new("up", "U."), &["plugin"]).unwrap();
-        given.registry.register(Box::new(up.clone())).unwrap();
-        up.with_label_values(&["p"]).set(1);
-        given.own.take(900 * SECOND);
-        // The clock was set back: nothing is made up for a time that lies ahead.
-        given.own.take(890 * SECOND);
-        assert_eq!(samples(&given, "up"), [(900, 1.0)]);
-        assert_eq!(samples(&given, "picket_agent_samples_dropped_total"), [(900, 0.0)]);
-    }
-
-    /// Registers a gauge with so many label sets of a plugin.
-    fn flood(given: &Given, name: &str, plugin: &str, sets: usize) {
-        let flood = IntGaugeVec::new(Opts::new(name, "F."), &["plugin", "number"]).unwrap();
-        given.registry.register(Box::new(flood.clone())).unwrap();
-        for number in 0..sets {
-            flood.with_label_values(&[plugin, &number.to_string()]).set(1);
-        }
-    }
-
-    fn taken(given: &Given, name: &str) -> usize {
-        let matcher = Matcher { name: "__name__".into(), op: Op::Equal, value: name.into() };
-        let bounds = Bounds { max_samples: 100_000, deadline: None };
-        given
-            .own
-            .series
-            .select(&[vec![matcher]], Window { after: 0, to: u64::MAX }, bounds)
-            .unwrap()
-            .series
-            .len()
-    }
-
-    #[test]
-    fn more_series_than_the_bound_are_left_out_and_counted() {
-        let mut given = given();
-        flood(&given, "picket_a_flood", "", MAX_SERIES + 10);
-        given.own.take(900 * SECOND);
-        assert_eq!(given.own.series.size().series, MAX_SERIES);
-        // The counter itself comes behind the flood and is beyond the bound too.
-        assert_eq!(given.own.dropped.get(), 11);
-    }
-
-    #[test]
-    fn a_plugin_with_many_label_sets_pushes_out_no_metric_of_the_agent_and_of_others() {
-        let mut given = given();
-        // In the order of their names the flood comes first.
-        flood(&given, "picket_plugin_a_flood", "greedy", 2 * MAX_SERIES);
-        flood(&given, "picket_plugin_another_flood", "greedy too", 2 * MAX_SERIES);
-        flood(&given, "picket_plugin_circuit_open", "p", 20);
-        flood(&given, "picket_plugin_zeal", "modest", 30);
-        flood(&given, "picket_source_lag_bytes", "p", 40);
-        given.own.take(900 * SECOND);
-        let own = 20 + 40 + 1;
-        assert_eq!(taken(&given, "picket_plugin_circuit_open"), 20);
-        assert_eq!(taken(&given, "picket_source_lag_bytes"), 40);
-        assert_eq!(taken(&given, "picket_plugin_zeal"), 30);
-        let share = (MAX_SERIES - own - 30) / 2;
-        assert_eq!(taken(&given, "picket_plugin_a_flood"), share);
-        assert!(taken(&given, "picket_plugin_another_flood") - share <= 1);
-        assert_eq!(given.own.series.size().series, MAX_SERIES);
-        assert_eq!(given.own.dropped.get(), (4 * MAX_SERIES + 90 + 1 - MAX_SERIES) as u64);
-    }
-
-    #[test]
-    fn they_are_taken_as_often_as_the_hosts() {
-        let host = |seconds| {
-            SourceConfig::Host(host::Config { interval: Span::seconds(seconds), ..Default::default() })
-        };
-        assert_eq!(interval(&[]), INTERVAL);
-        assert_eq!(interval(&[host(30), host(5)]), Duration::from_secs(5));
-    }
-}
+#[path = "own_metrics_tests.rs"]
+mod tests;

@@ -1,13 +1,16 @@
 //! What sources, forwarders and the archive need of state and journal, in their own terms.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use picket_series::{Clock, Store as SeriesStore};
 
 use super::renewals::Renewals;
 use crate::model::{Day, Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
+use crate::pipeline::carrier::Carrier;
 use crate::pipeline::commit::{Commit, Committer};
+use crate::pipeline::live::{LiveSeries, Owner};
 use crate::pipeline::work::Opened;
 use crate::sources::directory::examine::StatKey;
 use crate::sources::{Checkpoints, CheckpointsUnreadable, NotCommitted, SampleSink, ScanLog};
@@ -44,31 +47,58 @@ impl Checkpoints for CommittedCheckpoints {
 }
 
 /// Samples of the `host` source: put into the series store and committed. In this order, so that rules hold
-/// over the host also while nothing can be committed, which is when they are needed.
+/// over the host also while nothing can be committed, which is when they are needed. What is not among the samples
+/// of a time, and was the time before, has ended.
 pub(super) struct CommittedSamples {
     committer: Committer,
     series: Arc<SeriesStore>,
+    live: LiveSeries,
+    /// By source. A source that waited for commits that do not work could not be stopped.
+    carriers: Mutex<HashMap<String, Arc<Mutex<Carrier>>>>,
 }
 
 impl CommittedSamples {
-    pub(super) fn new(committer: Committer, series: Arc<SeriesStore>) -> Self {
-        Self { committer, series }
+    pub(super) fn new(committer: Committer, series: Arc<SeriesStore>, live: LiveSeries) -> Self {
+        Self { committer, series, live, carriers: Mutex::default() }
     }
-}
 
-impl SampleSink for CommittedSamples {
-    fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
-        for sample in &samples {
+    fn carrier(&self, source: &str) -> Arc<Mutex<Carrier>> {
+        let new = || Arc::new(Mutex::new(Carrier::new(self.committer.clone())));
+        lock(&self.carriers).entry(source.to_owned()).or_insert_with(new).clone()
+    }
+
+    fn show(&self, samples: &[Sample]) {
+        for sample in samples {
             let labels = sample.labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
             // What the store refuses is counted there.
             let _ = self.series.append(&sample.name, labels, sample.time, sample.value);
         }
-        let frames = samples.into_iter().map(Frame::Sample).collect();
-        self.committer.commit(Commit { frames, writes: Vec::new() }).map(drop).map_err(|error| {
-            tracing::error!(source, %error, "Samples cannot be committed; they are lost for upstream.");
-            NotCommitted
-        })
     }
+}
+
+impl SampleSink for CommittedSamples {
+    fn samples(&self, source: &str, mut samples: Vec<Sample>) -> Result<(), NotCommitted> {
+        let now = samples.first().map_or_else(now_nanos, |sample| sample.time);
+        let ended = self.live.round(&Owner::Source(source.to_owned()), &samples, now);
+        samples.extend(ended);
+        self.show(&samples);
+        let lost = lock(&self.carrier(source)).carry(source, samples);
+        if lost == 0 { Ok(()) } else { Err(NotCommitted) }
+    }
+
+    fn ended(&self, source: &str) {
+        // As early as it can be: a source that follows may have samples of the same series in this moment.
+        let ended = self.live.ended(&Owner::Source(source.to_owned()), 0);
+        self.show(&ended);
+        // What is lost is in the log; receivers take these series for ended after some minutes.
+        let _ = lock(&self.carrier(source)).carry(source, ended);
+        lock(&self.carriers).remove(source);
+    }
+}
+
+// A panic under the lock leaves at worst a batch of samples uncounted.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Scans that are committed, and digests of files' contents. What is used a week after its last use is

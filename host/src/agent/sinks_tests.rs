@@ -1,4 +1,4 @@
-//! When what is remembered of files is written down again, and what becomes of it then.
+//! When what is remembered of files is written down again, and what becomes of it then; how series of the host end.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
@@ -204,4 +204,56 @@ fn what_cannot_be_read_counts_as_unknown() {
     assert_eq!(scene.log.digest_of(&scene.path, &scene.stat), None);
     scene.state.set_behind(true);
     assert_eq!(scene.ask(), (None, false, false));
+}
+
+/// The samples in the journal as seconds and names, with `-` before the names of stale markers.
+fn committed(committer: &Committer) -> Vec<(u64, String)> {
+    let mut reader = committer.tail().reader(commit::Position::ZERO);
+    let mut found = Vec::new();
+    while let Some(record) = reader.next().unwrap() {
+        for frame in commit::frames(&record.payload).unwrap() {
+            let Frame::Sample(sample) = frame else { continue };
+            let sign = if sample.is_stale() { "-" } else { "" };
+            found.push((sample.time / SECOND, format!("{sign}{}", sample.name)));
+        }
+    }
+    found
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn series_of_the_host_end_with_what_they_measure_and_with_their_source() {
+    let scene = Scene::new();
+    let registry = Registry::new();
+    let metrics = picket_series::Metrics::new(&registry).unwrap();
+    let clock: Clock = Arc::new(|| 1_000 * SECOND);
+    let series = Arc::new(SeriesStore::new(picket_series::Config::default(), clock, metrics));
+    let live = LiveSeries::new(&registry).unwrap();
+    let sink = CommittedSamples::new(scene.committer.clone(), series.clone(), live);
+    let samples = |second: u64, names: &[&str]| {
+        let sample = |name: &&str| Sample {
+            name: (*name).to_owned(),
+            labels: Vec::new(),
+            time: second * SECOND,
+            value: 1.0,
+        };
+        names.iter().map(sample).collect::<Vec<_>>()
+    };
+    sink.samples("h", samples(900, &["a", "b"])).unwrap();
+    sink.samples("h", samples(915, &["a"])).unwrap();
+    let expected = [(900, "a"), (900, "b"), (915, "a"), (915, "-b")];
+    assert_eq!(committed(&scene.committer), expected.map(|(second, name)| (second, name.to_owned())));
+    let matcher =
+        picket_series::Matcher { name: "__name__".into(), op: picket_series::Op::Regex, value: "a|b".into() };
+    let window = picket_series::Window { after: 0, to: u64::MAX };
+    let bounds = picket_series::Bounds { max_samples: 10, deadline: None };
+    let shown = series.select(&[vec![matcher]], window, bounds).unwrap();
+    assert_eq!(shown.values, [1.0, 1.0], "rules see `a` alone");
+    sink.ended("another");
+    sink.ended("h");
+    let committed = committed(&scene.committer);
+    assert_eq!(committed.len(), 5);
+    assert_eq!(committed[4].1, "-a");
+    assert_eq!(committed[4].0, 915, "a moment after its last sample");
 }

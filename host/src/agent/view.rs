@@ -13,7 +13,7 @@ use super::core::Core;
 use super::daemon::Parts;
 use crate::alerts::ActiveAlerts;
 use crate::api::dto::{self, Time};
-use crate::api::{FindingQuery, FindingsError, View};
+use crate::api::{FindingQuery, FindingsError, TapError, View};
 use crate::archive::{Query, SearchError};
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
@@ -21,6 +21,7 @@ use crate::model::{Severity, now_nanos};
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::state::State;
+use crate::tap::{NoTap, Point, Tapped, Taps, Way};
 
 /// Handles on everything that is shown.
 pub(super) struct Shown {
@@ -32,6 +33,7 @@ pub(super) struct Shown {
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
+    taps: Taps,
     parts: Arc<Mutex<Option<Parts>>>,
     facts: Mutex<Facts>,
 }
@@ -64,6 +66,7 @@ impl Shown {
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
+            taps: core.taps.clone(),
             parts,
             facts: Mutex::new(facts),
         };
@@ -175,6 +178,21 @@ pub(super) struct AgentView {
 impl AgentView {
     pub(super) fn new(shown: Arc<Shown>, control: Control) -> Self {
         Self { shown, control }
+    }
+
+    /// The points of a part of the way, with the kinds of sources.
+    fn points(&self, way: Way) -> Result<Vec<(String, String)>, TapError> {
+        let plugins = || self.shown.statuses.all().into_iter().map(|plugin| (plugin.name, String::new()));
+        let points = self.shown.parts(|parts| match way {
+            Way::Source => {
+                parts.sources.names().into_iter().map(|(name, kind)| (name, kind.to_owned())).collect()
+            }
+            Way::Plugin => plugins().collect(),
+            Way::Forwarder => {
+                parts.forwarders.status().into_iter().map(|it| (it.name, it.kind.to_owned())).collect()
+            }
+        });
+        points.ok_or_else(|| TapError::Unavailable(NoTap::Stopping.to_string()))
     }
 }
 
@@ -305,6 +323,18 @@ impl View for AgentView {
         };
         dto::ReloadReport { problems, plugins }
     }
+
+    fn tap(&self, point: &Point, limit: u32) -> Result<Tapped, TapError> {
+        super::points::check(point, &self.points(point.way)?)?;
+        self.shown.taps.open(point.clone(), limit).map_err(|error| match error {
+            NoTap::TooMany => TapError::Busy(error.to_string()),
+            NoTap::Stopping => TapError::Unavailable(error.to_string()),
+        })
+    }
+
+    fn end_taps(&self) {
+        self.shown.taps.end();
+    }
 }
 
 pub(super) fn config_problem(problem: &Problem) -> dto::ConfigProblem {
@@ -350,7 +380,14 @@ fn forwarders(parts: &Parts) -> Vec<dto::ForwarderStatus> {
     let forwarder = |forwarder: crate::forwarders::ForwarderStatus| dto::ForwarderStatus {
         name: forwarder.name,
         kind: forwarder.kind.to_owned(),
-        behind_bytes: forwarder.drain.queued_bytes,
+        queued_bytes: forwarder.drain.queued_bytes,
+        queued_frames: forwarder.drain.queued_frames,
+        oldest_seconds: forwarder.drain.oldest_seconds,
+        sent_frames: forwarder.drain.sent_frames,
+        refused_frames: forwarder.drain.refused_frames,
+        dropped_frames: forwarder.drain.dropped_frames,
+        circuit_open: forwarder.drain.circuit_open,
+        refused_file: forwarder.refused_file.map(|path| path.display().to_string()),
         error: forwarder.drain.error,
     };
     parts.forwarders.status().into_iter().map(forwarder).collect()

@@ -7,13 +7,15 @@
 //! | `GET /startupz` | 200 once every plugin was loaded or rejected |
 //! | `GET /metrics` | the agent's metrics as Prometheus reads them |
 //! | `GET /api/v1/status` | [`dto::Status`] |
+//! | `GET /api/v1/forwarders` | [`dto::Forwarders`] |
 //! | `GET /api/v1/plugins` | [`dto::Plugins`] |
 //! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
 //! | `GET /api/v1/alerts` | [`dto::Alerts`] |
+//! | `GET /api/v1/tap` | a line of JSON for each thing that passes a point ([`crate::tap::Line`], [`crate::tap::Dropped`]), until the client goes or the agent stops; `source`, `plugin` or `forwarder`, `limit`; on the Unix socket only |
 //! | `POST /-/reload` | [`dto::ReloadReport`], on the Unix socket only |
 //!
-//! Errors are [`problem::Problem`] documents. The loopback listener only reads, since every user of
-//! the machine can reach it; the socket takes everything from root and from the agent's own user.
+//! Errors are [`problem::Problem`] documents. The loopback listener only reads, and no raw records, since every
+//! user of the machine can reach it; the socket takes everything from root and from the agent's own user.
 //! The API knows nothing of the agent but its [`View`].
 
 pub mod config;
@@ -26,6 +28,7 @@ pub mod query;
 mod reload;
 mod routes;
 mod server;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -33,4 +36,4 @@ mod view;
 pub use listener::ListenError;
 pub use metrics::Metrics;
 pub use server::{Server, StartError, start};
-pub use view::{FindingQuery, FindingsError, View};
+pub use view::{FindingQuery, FindingsError, TapError, View};

@@ -13,11 +13,12 @@ use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
 
-use super::dto::{Alerts, Findings};
+use super::dto::{Alerts, Findings, Forwarders};
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::reload::Reloads;
+use super::tap;
 use super::view::View;
 use crate::model::now_nanos;
 
@@ -47,23 +48,25 @@ pub(super) struct Shared {
 }
 
 /// Every path there is; a metric's label takes these values only.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 11] = [
     "/healthz",
     "/readyz",
     "/startupz",
     "/metrics",
     "/api/v1/status",
+    "/api/v1/forwarders",
     "/api/v1/plugins",
     "/api/v1/findings",
     "/api/v1/alerts",
+    "/api/v1/tap",
     "/-/reload",
 ];
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
-    let reload = match access {
-        Access::Everything => post(reload),
-        Access::Read => post(refuse_to_change),
+    let (reload, tap) = match access {
+        Access::Everything => (post(reload), get(tap::tap)),
+        Access::Read => (post(refuse_to_change), get(tap::refuse)),
     };
     Router::new()
         .route("/healthz", get(healthz))
@@ -71,9 +74,11 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/startupz", get(startupz))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/forwarders", get(forwarders))
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
@@ -137,7 +142,7 @@ fn addressed_as_local(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Runs what may block on a thread that may.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     shared: &Shared,
     ask: impl FnOnce(&dyn View) -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -187,6 +192,10 @@ async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
 
 async fn status(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {
     blocking(&shared, |view| view.status()).await.map(Json)
+}
+
+async fn forwarders(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {
+    blocking(&shared, |view| view.status().forwarders).await.map(|forwarders| Json(Forwarders { forwarders }))
 }
 
 async fn plugins(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {

@@ -43,6 +43,7 @@ pub enum StartError {
 /// The running API. [`stop`](Server::stop) it before what its view shows.
 pub struct Server {
     runtime: Runtime,
+    view: Arc<dyn View>,
     stop: watch::Sender<bool>,
     address: Option<SocketAddr>,
 }
@@ -62,8 +63,13 @@ pub fn start(
         .build()
         .map_err(StartError::Threads)?;
     let (stop, stopped) = watch::channel(false);
-    let shared =
-        Shared { view, registry, metrics, reloads: Arc::new(Reloads::default()), timeout: endpoints.timeout };
+    let shared = Shared {
+        view: view.clone(),
+        registry,
+        metrics,
+        reloads: Arc::new(Reloads::default()),
+        timeout: endpoints.timeout,
+    };
     let bounds = Bounds { timeout: endpoints.timeout, stopped };
     let (tcp, unix) = runtime.block_on(async {
         let tcp = match endpoints.listen {
@@ -77,7 +83,7 @@ pub fn start(
         runtime.spawn(accept(tcp, shared.clone(), bounds.clone(), endpoints.connections));
     }
     runtime.spawn(accept(unix, shared, bounds, endpoints.connections));
-    Ok(Server { runtime, stop, address })
+    Ok(Server { runtime, view, stop, address })
 }
 
 impl Server {
@@ -88,6 +94,8 @@ impl Server {
 
     /// Takes no more requests, lets those under way finish for a moment, and removes the socket.
     pub fn stop(self) {
+        // They have no end of their own.
+        self.view.end_taps();
         self.stop.send_replace(true);
         self.runtime.block_on(async {
             let _ = tokio::time::timeout(FINISH, self.stop.closed()).await;

@@ -71,7 +71,7 @@ impl View for Agent {
             config: ConfigStatus::default(),
             plugins: [("active".into(), 1)].into(),
             sources: vec![],
-            forwarders: vec![],
+            forwarders: vec![ForwarderStatus { name: "out".into(), ..ForwarderStatus::default() }],
             journal: JournalStatus::default(),
             series: SeriesStatus::default(),
             memory: MemoryStatus::default(),
@@ -208,6 +208,8 @@ fn health_is_told_apart_from_readiness() {
 fn status_plugins_and_alerts_read_back_as_what_the_agent_said() {
     let running = Running::start(|_| {});
     assert_eq!(body::<Status>(&running.get("/api/v1/status").1), running.agent.status());
+    let forwarders = body::<Forwarders>(&running.get("/api/v1/forwarders").1).forwarders;
+    assert_eq!(forwarders, running.agent.status().forwarders);
     assert_eq!(body::<Plugins>(&running.get("/api/v1/plugins").1), running.agent.plugins());
     assert_eq!(body::<Alerts>(&running.get("/api/v1/alerts").1), Alerts { alerts: vec![] });
 }

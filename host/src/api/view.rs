@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::dto::{AlertView, Findings, Plugins, ReloadReport, Status};
 use super::problem::{Code, Problem};
 use crate::model::Severity;
+use crate::tap::{Point, Tapped};
 
 /// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
 /// threads that may.
@@ -33,6 +34,39 @@ pub trait View: Send + Sync + 'static {
     /// Loads configuration, components and assets anew and waits until what changed is active or
     /// rejected. Never called twice at once.
     fn reload(&self) -> ReloadReport;
+
+    /// Shows what passes a point from now on, at most so many lines in a second.
+    fn tap(&self, _point: &Point, _limit: u32) -> Result<Tapped, TapError> {
+        Err(TapError::Unavailable("the agent is starting; ask again in a second".to_owned()))
+    }
+
+    /// Ends all taps for good: the agent stops.
+    fn end_taps(&self) {}
+}
+
+/// Why there is no tap.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TapError {
+    /// There is no such point, or nothing passes there.
+    #[error("{0}")]
+    Unknown(String),
+    /// As many are open as may be.
+    #[error("{0}")]
+    Busy(String),
+    /// The agent is starting or stopping.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<TapError> for Problem {
+    fn from(error: TapError) -> Self {
+        let code = match error {
+            TapError::Unknown(_) => Code::BadQuery,
+            TapError::Busy(_) => Code::Busy,
+            TapError::Unavailable(_) => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// Why there is no answer to a query for findings.

@@ -15,7 +15,7 @@ use super::query::Query;
 use super::search::{self, Found, SearchError};
 use super::segment;
 use crate::forwarders::drain::{self, Deps, Drain, StartError};
-use crate::forwarders::{Forwarder, SendError, explained};
+use crate::forwarders::{Batch, Forwarder, SendError, Sent, explained};
 use crate::model::{Frame, FrameKind, VerdictKind};
 
 /// How often retention looks when nothing comes, in nanoseconds. Ages are in days.
@@ -68,8 +68,8 @@ impl Archive {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unmade)?;
         let folder = folder.to_owned();
         let searcher = Searcher { folder, metrics, index: Arc::default(), running: Arc::default() };
-        let writer = Box::new(Writer::new(searcher.clone(), config, clock));
-        let drain = Drain::start(drain::ARCHIVE, writer, drain::Config::default(), deps)?;
+        let writer: Box<dyn Forwarder> = Box::new(Writer::new(searcher.clone(), config, clock));
+        let drain = Drain::start(drain::ARCHIVE, Box::new(|_| writer), drain::Config::default(), deps)?;
         Ok(Self { searcher, drain })
     }
 
@@ -81,6 +81,11 @@ impl Archive {
     /// How its thread is doing.
     pub fn status(&self) -> drain::Status {
         self.drain.status()
+    }
+
+    /// Lets it take in what waits, for at most `drain_for`, and stop then; does not wait for that.
+    pub fn ask_to_stop(&self, drain_for: Duration) {
+        self.drain.ask_to_stop(drain_for);
     }
 
     /// Lets it take in what waits, for at most `drain_for`, and stops it.
@@ -238,9 +243,12 @@ impl Forwarder for Writer {
     fn resume(&mut self, note: &[u8]) -> Result<(), SendError> {
         let index = match note {
             [] => None,
-            note => Some(rmp_serde::from_slice(note).map_err(|error| {
-                SendError::later(format!("the stored index of the archive cannot be read: {error}"))
-            })?),
+            note => rmp_serde::from_slice(note)
+                .inspect_err(|error| {
+                    self.view.metrics.damaged.inc();
+                    tracing::error!(%error, "The stored index of the archive is damaged; its files are read.");
+                })
+                .ok(),
         };
         self.open(index).map_err(self.failed("open"))?;
         self.view.show(&self.index);
@@ -255,15 +263,19 @@ impl Forwarder for Writer {
         Ok(std::mem::take(&mut self.unnoted).then(|| self.note()))
     }
 
-    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
-        let kept: Vec<&Frame> = frames.iter().filter(|frame| is_kept(frame)).collect();
+    fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
+        let kept: Vec<&Frame> = batch.frames.iter().filter(|frame| is_kept(frame)).collect();
         if !kept.is_empty() {
             self.append(&kept).map_err(self.failed("write to"))?;
             self.expire();
         }
         self.unnoted = false;
         self.view.show(&self.index);
-        Ok(self.note())
+        Ok(Sent::noted(self.note()))
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok("the archive".to_owned())
     }
 }
 

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use picket_journal::Journal;
 use picket_journal::sim::SimFs;
+use picket_journal::{FileSystem, Journal};
 use proptest::prelude::*;
 
 use super::*;
-use crate::forwarders::{self, drain::Deps};
+use crate::forwarders::aside::Aside;
+use crate::forwarders::{self, drain, drain::Deps};
+use crate::lanes::{self, Feeder};
 use crate::model::{
     ByteSize, Digest, EventId, Finding, Frame, FrameKind, Label, Origin, Severity, Span, Verdict, VerdictKind,
 };
 use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
 use crate::state::{MemoryTable, State};
+use crate::tap::Taps;
 
 /// Longer than any test needs.
 const LONG: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ struct Agent {
     config: Config,
     now: Arc<AtomicU64>,
     metrics: Metrics,
-    running: Option<(Archive, Committer, CommitThread)>,
+    running: Option<(Archive, Feeder, Committer, CommitThread)>,
 }
 
 impl Agent {
@@ -55,8 +58,10 @@ impl Agent {
     }
 
     fn stop(&mut self) {
-        if let Some((archive, committer, thread)) = self.running.take() {
+        if let Some((archive, feeder, committer, thread)) = self.running.take() {
+            feeder.settle(Instant::now() + LONG);
             archive.stop(LONG);
+            feeder.stop();
             drop(committer);
             thread.stop().unwrap();
         }
@@ -65,17 +70,24 @@ impl Agent {
     fn restart(&mut self) {
         self.stop();
         let (config, registry) = (commit::Config::default(), prometheus::Registry::new());
-        let fs = Arc::new(self.fs.clone());
-        let (journal, _) = Journal::open(fs, Path::new("/journal"), config.journal()).unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        let (journal, _) = Journal::open(fs.clone(), Path::new("/journal"), config.journal()).unwrap();
         let state = State::with_table(self.table.clone()).unwrap();
         let metrics = commit::Metrics::new(&registry).unwrap();
         let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
         let metrics = forwarders::Metrics::new(&registry).unwrap();
-        let deps = Deps { committer: committer.clone(), state, metrics };
+        let lanes_metrics = lanes::Metrics::new(&registry).unwrap();
+        let bounds = lanes::Config::default();
+        let kept = drain::kept_places(&state).unwrap();
+        let deps =
+            lanes::Deps { committer: committer.clone(), state: state.clone(), kept, metrics: lanes_metrics };
+        let (lanes, feeder) = lanes::start(&fs, Path::new("/lanes"), &bounds, deps).unwrap();
+        let aside = Aside::new(&self.folder());
+        let deps = Deps { lanes, state, aside, metrics, taps: Taps::default() };
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || now.load(Ordering::Relaxed));
         let archive = Archive::open(&self.folder(), self.config, deps, self.metrics.clone(), clock).unwrap();
-        self.running = Some((archive, committer, thread));
+        self.running = Some((archive, feeder, committer, thread));
     }
 
     fn archive(&self) -> &Archive {
@@ -83,7 +95,9 @@ impl Agent {
     }
 
     fn commit(&self, frames: Vec<Frame>) {
-        self.running.as_ref().unwrap().1.commit(Commit { frames, writes: vec![] }).unwrap();
+        let (_, feeder, committer, _) = self.running.as_ref().unwrap();
+        committer.commit(Commit { frames, writes: vec![] }).unwrap();
+        assert!(feeder.settle(Instant::now() + LONG));
     }
 
     /// Commits findings and waits until the newest of them is in the archive.

@@ -6,22 +6,26 @@ use std::io;
 use clap::Args;
 
 use super::Failure;
-use super::exit::CONFIG;
+use super::exit::{CONFIG, FAILED};
 use super::global::Global;
 use super::output::{self, Output};
 use crate::agent::{self, Found};
-use crate::config::{self, Checked, Problem, Problems};
+use crate::config::{self, Checked, Code, Problem, Problems};
 use crate::telemetry::escape;
 
 /// Of `picket check`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Look at the files alone, as if no variable of the environment was set.
+    /// Look at the files alone, as if no variable of the environment overrode a setting. Secrets that settings name
+    /// by variables (`…_env`) are read all the same.
     #[arg(long)]
     no_environment: bool,
     /// Look at the configuration alone, not at plugins, sources and the data folder.
     #[arg(long)]
     config_only: bool,
+    /// Also ask the receiver of each forwarder whether it takes what it would be sent; nothing of it is sent.
+    #[arg(long, conflicts_with = "config_only")]
+    connect: bool,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
@@ -33,7 +37,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
     let (checked, found) = match config::load(&options) {
         Err(Problems(problems)) => (None, Found { problems, notes: Vec::new() }),
         Ok(checked) => {
-            let found = if arguments.config_only { Found::default() } else { agent::check(&checked) };
+            let found = match arguments.config_only {
+                true => Found::default(),
+                false => agent::check(&checked, arguments.connect),
+            };
             (Some(checked), found)
         }
     };
@@ -48,7 +55,16 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
             show(checked.as_ref(), &problems)?;
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Said(CONFIG)) }
+    ended(&problems)
+}
+
+/// A receiver that does not answer says nothing against the configuration: it may be away for a while.
+fn ended(problems: &[Problem]) -> Result<(), Failure> {
+    match problems {
+        [] => Ok(()),
+        _ if problems.iter().all(|problem| problem.code == Code::Upstream) => Err(Failure::Said(FAILED)),
+        _ => Err(Failure::Said(CONFIG)),
+    }
 }
 
 fn show(checked: Option<&Checked>, problems: &[Problem]) -> io::Result<()> {
@@ -63,5 +79,18 @@ fn show(checked: Option<&Checked>, problems: &[Problem]) -> io::Result<()> {
             eprintln!("{}", Problems(problems.to_vec()));
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_on_this_machine_is_blamed_on_the_configuration() {
+        let [upstream, plugin] = [Code::Upstream, Code::Plugin].map(|code| Problem::new(code, "it is so"));
+        assert!(ended(&[]).is_ok());
+        assert!(matches!(ended(std::slice::from_ref(&upstream)), Err(Failure::Said(FAILED))));
+        assert!(matches!(ended(&[upstream, plugin]), Err(Failure::Said(CONFIG))));
     }
 }

@@ -1,15 +1,18 @@
 //! Asks the running agent over its Unix socket.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 use super::Failure;
 use super::global::Global;
@@ -19,6 +22,8 @@ use crate::config::{self, paths};
 
 /// Answers are lists with a limit; nothing near it ever comes.
 const MAX_ANSWER: usize = 256 << 20;
+/// A line of a tap has 1 KiB of text, each byte of which may be written as six.
+const MAX_LINE: usize = 64 << 10;
 /// The agent's own bound is shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,38 +55,104 @@ impl Client {
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = async { tokio::time::timeout(PATIENCE, self.ask(path)).await };
-        let (status, body) = runtime.block_on(asked).map_err(|_| {
-            anyhow!(
-                "the agent at {} did not answer within {PATIENCE:?}; look at its log",
-                self.socket.display()
-            )
-        })??;
+        let (status, body) = runtime.block_on(asked).map_err(|_| self.late())??;
         if !status.is_success() {
-            match serde_json::from_slice::<Problem>(&body) {
-                Ok(problem) => bail!("{}: {}", problem.title, problem.detail),
-                Err(_) => bail!("the agent at {} answers {status}", self.socket.display()),
-            }
+            return Err(self.refused(status, &body));
         }
         serde_json::from_slice(&body).with_context(|| {
             format!("the agent at {} answers what this version of picket does not understand; is it another version?", self.socket.display())
         })
     }
 
+    /// Asks for lines that come one by one and hands each out, without its line end, until `each` wants no more.
+    /// An error when the agent ends them.
+    pub(super) fn lines(
+        &self,
+        path: &str,
+        each: impl FnMut(&[u8]) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.read_lines(path, each))
+    }
+
+    async fn read_lines(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        let asked = tokio::time::timeout(PATIENCE, self.open(path)).await;
+        let (answer, _connection) = asked.map_err(|_| self.late())??;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        let mut waiting: Vec<u8> = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.with_context(|| self.broken())?;
+            waiting.extend_from_slice(&frame.into_data().unwrap_or_default());
+            while status.is_success()
+                && let Some(end) = waiting.iter().position(|byte| *byte == b'\n')
+            {
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                if each(&line[..end])?.is_break() {
+                    return Ok(());
+                }
+            }
+            if waiting.len() > MAX_LINE {
+                bail!("the agent at {} sends a line without an end", self.socket.display());
+            }
+        }
+        match status.is_success() {
+            true => Err(anyhow!("the agent at {} has stopped", self.socket.display())),
+            false => Err(self.refused(status, &waiting)),
+        }
+    }
+
     async fn ask(&self, path: &str) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+        let (answer, connection) = self.open(path).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| anyhow!(error)).with_context(|| self.broken())?.to_bytes();
+        drop(connection);
+        Ok((status, body))
+    }
+
+    /// Sends a request; the answer's head, and what its body comes through.
+    async fn open(&self, path: &str) -> anyhow::Result<(hyper::Response<Incoming>, Connection)> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|error| no_agent(&self.socket, &error))?;
-        let broken = || format!("the agent at {} broke off; look at its log", self.socket.display());
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.with_context(broken)?;
+            http1::handshake(TokioIo::new(stream)).await.with_context(|| self.broken())?;
         let driver = tokio::spawn(connection);
         let request =
             hyper::Request::get(path).header(hyper::header::HOST, "picket").body(Empty::<Bytes>::new())?;
-        let answer = sender.send_request(request).await.with_context(broken)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| anyhow!(error)).with_context(broken)?.to_bytes();
-        driver.abort();
-        Ok((status, body))
+        let answer = sender.send_request(request).await.with_context(|| self.broken())?;
+        Ok((answer, Connection { _sender: sender, driver }))
+    }
+
+    fn refused(&self, status: hyper::StatusCode, body: &[u8]) -> anyhow::Error {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => anyhow!("{}: {}", problem.title, problem.detail),
+            Err(_) => anyhow!("the agent at {} answers {status}", self.socket.display()),
+        }
+    }
+
+    fn broken(&self) -> String {
+        format!("the agent at {} broke off; look at its log", self.socket.display())
+    }
+
+    fn late(&self) -> anyhow::Error {
+        anyhow!("the agent at {} did not answer within {PATIENCE:?}; look at its log", self.socket.display())
+    }
+}
+
+/// A connection to the agent, closed when it is dropped.
+struct Connection {
+    _sender: http1::SendRequest<Empty<Bytes>>,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -22,6 +22,7 @@ mod run;
 mod scan;
 mod status;
 mod suggest;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,8 @@ enum Verb {
     Findings(findings::Arguments),
     /// Show the alerts that are pending or firing.
     Alerts(alerts::Arguments),
+    /// Show live what passes a source, a plugin or a forwarder of the running agent.
+    Tap(tap::Arguments),
     /// Write, build, inspect and test plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
@@ -105,6 +108,7 @@ impl Cli {
             Verb::Analyze(arguments) => analyze::run(&global, &arguments),
             Verb::Findings(arguments) => findings::run(&global, &arguments),
             Verb::Alerts(arguments) => alerts::run(&global, &arguments),
+            Verb::Tap(arguments) => tap::run(&global, &arguments),
             Verb::Plugin(verb) => plugin::run(&global, &verb),
             Verb::Config(verb) => config::run(&verb),
             Verb::Compile => return crate::agent::compile_child(),

@@ -154,7 +154,24 @@ fn flows(text: &mut String, status: &Status, paint: Paint) -> std::fmt::Result {
     }
     for forwarder in &status.forwarders {
         let (name, kind) = (paint.bold(&escape(&forwarder.name)), escape(&forwarder.kind));
-        writeln!(text, "forwarder {name} ({kind}): {} behind", bytes(forwarder.behind_bytes))?;
+        let waits = match forwarder.queued_frames {
+            0 => "nothing waits".to_owned(),
+            frames => {
+                let age = std::time::Duration::from_secs(forwarder.oldest_seconds as u64);
+                let (size, age) = (bytes(forwarder.queued_bytes), humantime::format_duration(age));
+                format!("{frames} results wait ({size}, the oldest for {age})")
+            }
+        };
+        let rests = if forwarder.circuit_open { ", tried only now and then" } else { "" };
+        writeln!(text, "forwarder {name} ({kind}): {} sent, {waits}{rests}", forwarder.sent_frames)?;
+        if forwarder.dropped_frames > 0 {
+            let lost = format!("{} results were lost before they could be sent", forwarder.dropped_frames);
+            writeln!(text, "  {}", paint.bad(&lost))?;
+        }
+        if let Some(file) = &forwarder.refused_file {
+            let refused = format!("{} results were refused: see {}", forwarder.refused_frames, escape(file));
+            writeln!(text, "  {}", paint.bad(&refused))?;
+        }
         if let Some(error) = &forwarder.error {
             writeln!(text, "  {}", paint.bad(&escape(error)))?;
         }

@@ -76,6 +76,10 @@ impl Check<'_> {
             [raw.supervision.rest, Span::seconds(DAY)],
         );
         self.range("journal.segment_bytes", raw.journal.segment_bytes, bytes(MIB, 4 * GIB));
+        self.range("lanes.events_bytes", raw.lanes.events_bytes, bytes(4 * MIB, 16 * 1024 * GIB));
+        self.range("lanes.events_age", raw.lanes.events_age, millis(60_000, 365 * DAY * 1000));
+        self.range("lanes.samples_bytes", raw.lanes.samples_bytes, bytes(4 * MIB, 16 * 1024 * GIB));
+        self.range("lanes.samples_age", raw.lanes.samples_age, millis(60_000, 365 * DAY * 1000));
         self.range("state.cache", raw.state.cache, bytes(MIB, 16 * GIB));
         self.range("series.max_series", raw.series.max_series, [1, 10_000_000]);
         self.range("series.max_samples", raw.series.max_samples, [1, 10_000_000]);
@@ -151,10 +155,12 @@ impl Check<'_> {
     }
 
     pub(super) fn forwarder(&mut self, name: &str, forwarder: &mut forwarders::Config) {
-        match forwarder {
-            forwarders::Config::File(file) => {
-                file.path = self.absolute(&file.path, &format!("forwarders.{name}.path"));
-            }
+        for (key, path) in forwarder.paths_mut() {
+            *path = self.absolute(path, &format!("forwarders.{name}.{key}"));
+        }
+        if let Err(forwarders::Unfit { key, what }) = forwarder.check() {
+            let setting = format!("forwarders.{name}.{key}");
+            self.fail(setting.trim_end_matches('.'), Code::BadValue, what, None);
         }
     }
 

@@ -15,6 +15,7 @@ use super::{check, paths};
 use crate::api::config::Endpoints;
 use crate::archive;
 use crate::forwarders;
+use crate::lanes;
 use crate::lifecycle::config::{CompileConfig, Plugin, ReloadConfig, SupervisionConfig};
 use crate::sources::SourceConfig;
 use crate::telemetry::LogConfig;
@@ -46,6 +47,8 @@ pub struct Checked {
     pub forwarders: BTreeMap<String, forwarders::Config>,
     /// See [`archive::Config`].
     pub archive: archive::Config,
+    /// See [`lanes::Config`].
+    pub lanes: lanes::Config,
     /// See [`JournalConfig`].
     pub journal: JournalConfig,
     /// See [`StateConfig`].
@@ -80,8 +83,8 @@ impl Checked {
                 == (&other.sources, &other.plugins, &other.forwarders)
             && (&self.agent, &self.log, &self.api, &self.reload)
                 == (&other.agent, &other.log, &other.api, &other.reload)
-            && (&self.compile, &self.supervision, &self.archive)
-                == (&other.compile, &other.supervision, &other.archive)
+            && (&self.compile, &self.supervision, &self.archive, &self.lanes)
+                == (&other.compile, &other.supervision, &other.archive, &other.lanes)
             && (&self.journal, &self.state, &self.series) == (&other.journal, &other.state, &other.series)
     }
 
@@ -177,6 +180,7 @@ pub(super) fn check(
         plugins,
         forwarders,
         archive: raw.archive,
+        lanes: raw.lanes,
         journal: raw.journal,
         state: raw.state,
         series: raw.series,

@@ -105,7 +105,7 @@ pub(super) fn choices<S: AsRef<str>>(found: &str, allowed: &[S], place: &str) ->
 }
 
 /// The name that is most like the one found, if it is like it at all.
-pub(super) fn nearest<'a, S: AsRef<str>>(found: &str, names: &'a [S]) -> Option<&'a str> {
+pub fn nearest<'a, S: AsRef<str>>(found: &str, names: &'a [S]) -> Option<&'a str> {
     // 0.75 takes a transposed or a missing letter in a word of five and refuses unrelated words.
     const ALIKE: f64 = 0.75;
     let found = found.to_ascii_lowercase().replace('-', "_");

@@ -23,7 +23,6 @@ pub mod paths;
 mod problem;
 mod raw;
 pub mod reference;
-pub mod secret;
 pub mod sections;
 #[cfg(test)]
 mod tests;
@@ -31,6 +30,7 @@ mod text;
 mod tree;
 
 pub use checked::Checked;
+pub use decode::nearest;
 pub use environment::PREFIX;
 pub use files::{Excerpt, Place};
 pub use load::{Flag, Options, load, load_text, socket};

@@ -33,8 +33,11 @@ pub enum Code {
     Plugin,
     /// A source cannot be read.
     Source,
-    /// The file of a forwarder cannot be written.
+    /// The file of a forwarder cannot be written, or a certificate, a password or a template of one cannot be read.
     Forwarder,
+    /// The receiver of a forwarder cannot be reached, or does not take what it would be sent. Only `check --connect`
+    /// finds this.
+    Upstream,
     /// The data folder cannot be written, its disk is full, or it is held by another agent, of a newer version,
     /// or damaged.
     Data,

@@ -16,7 +16,7 @@ use crate::api::config::ApiConfig;
 use crate::lifecycle::config::{CompileConfig, PluginConfig, ReloadConfig, SupervisionConfig};
 use crate::sources::SourceConfig;
 use crate::telemetry::LogConfig;
-use crate::{archive, forwarders};
+use crate::{archive, forwarders, lanes};
 
 /// The configuration as it was written, with defaults where nothing was written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -45,6 +45,8 @@ pub struct Raw {
     pub forwarders: BTreeMap<String, forwarders::Config>,
     /// `[archive]`
     pub archive: archive::Config,
+    /// `[lanes]`
+    pub lanes: lanes::Config,
     /// `[journal]`
     pub journal: JournalConfig,
     /// `[state]`
@@ -56,7 +58,7 @@ pub struct Raw {
 /// The top-level settings that are no tables.
 pub(super) const SINGLE: [&str; 2] = ["data_dir", "plugin_dir"];
 
-pub(super) const TOP: [&str; 15] = [
+pub(super) const TOP: [&str; 16] = [
     "data_dir",
     "plugin_dir",
     "agent",
@@ -69,6 +71,7 @@ pub(super) const TOP: [&str; 15] = [
     "plugins",
     "forwarders",
     "archive",
+    "lanes",
     "journal",
     "state",
     "series",
@@ -97,9 +100,17 @@ impl Raw {
             }),
             plugins: top.named("plugins", |entry| entry.read()),
             forwarders: top.named("forwarders", |entry| {
-                entry.by_kind(&[("file", |entry| entry.read().map(forwarders::Config::File))])
+                entry.by_kind(&[
+                    ("alertmanager", |entry| entry.read().map(forwarders::Config::Alertmanager)),
+                    ("file", |entry| entry.read().map(forwarders::Config::File)),
+                    ("fluent", |entry| entry.read().map(forwarders::Config::Fluent)),
+                    ("otlp", |entry| entry.read().map(forwarders::Config::Otlp)),
+                    ("remote_write", |entry| entry.read().map(forwarders::Config::RemoteWrite)),
+                    ("webhook", |entry| entry.read().map(forwarders::Config::Webhook)),
+                ])
             }),
             archive: top.section("archive"),
+            lanes: top.section("lanes"),
             journal: top.section("journal"),
             state: top.section("state"),
             series: top.section("series"),

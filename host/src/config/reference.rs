@@ -1,6 +1,7 @@
 //! The reference of the configuration, made from the types themselves: their fields, comments and
 //! defaults. `docs/configuration.md` is this text; a test fails when the page is stale.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -10,7 +11,7 @@ use super::sections::{AgentConfig, JournalConfig, SeriesConfig, StateConfig};
 use crate::api::config::ApiConfig;
 use crate::lifecycle::config::{CompileConfig, PluginConfig, ReloadConfig, SupervisionConfig};
 use crate::telemetry::LogConfig;
-use crate::{archive, forwarders, sources};
+use crate::{archive, lanes, sources};
 
 /// One table of the file.
 struct Section {
@@ -30,12 +31,18 @@ const fn kind(path: &'static str, kind: &'static str, schema: fn(&mut SchemaGene
 }
 
 /// In the order in which an operator meets them.
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 21] = [
     kind("sources.NAME", "file", sources::file::Config::json_schema),
     kind("sources.NAME", "directory", sources::directory::Config::json_schema),
     kind("sources.NAME", "host", sources::host::Config::json_schema),
     section("plugins.NAME", PluginConfig::json_schema),
-    kind("forwarders.NAME", "file", forwarders::file::Config::json_schema),
+    kind("forwarders.NAME", "file", picket_forwarders::file::Config::json_schema),
+    kind("forwarders.NAME", "remote_write", picket_forwarders::remote_write::Config::json_schema),
+    kind("forwarders.NAME", "alertmanager", picket_forwarders::alertmanager::Config::json_schema),
+    kind("forwarders.NAME", "otlp", picket_forwarders::otlp::Config::json_schema),
+    kind("forwarders.NAME", "fluent", picket_forwarders::fluent::Config::json_schema),
+    kind("forwarders.NAME", "webhook", picket_forwarders::webhook::Config::json_schema),
+    section("lanes", lanes::Config::json_schema),
     section("archive", archive::Config::json_schema),
     section("agent", AgentConfig::json_schema),
     section("log", LogConfig::json_schema),
@@ -61,6 +68,9 @@ const TOP: [(&str, &str, &str); 2] = [
         "Where components and assets are looked for; a folder that is named here is the only one. Only root and the agent's user may be able to write there.",
     ),
 ];
+
+/// Tables below this path are the same for several kinds.
+const SHARED: &str = "forwarders.";
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -89,12 +99,13 @@ pub fn markdown() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| `{key}` | {default} | {meaning} |");
     }
+    let mut printed = BTreeSet::new();
     for section in SECTIONS {
         let mut generator = generator();
         let schema = (section.schema)(&mut generator);
         let definitions = generator.take_definitions(false);
         let of_kind = section.kind.map(|kind| format!(", `kind = \"{kind}\"`")).unwrap_or_default();
-        table(&mut text, section.path, &of_kind, schema.as_value(), &definitions);
+        table(&mut text, &mut printed, section.path, &of_kind, schema.as_value(), &definitions);
     }
     text
 }
@@ -147,8 +158,15 @@ fn add_required(schema: &mut Value, key: &str) {
     }
 }
 
-/// One table, and behind it the tables in it.
-fn table(text: &mut String, path: &str, of_kind: &str, schema: &Value, definitions: &Map<String, Value>) {
+/// One table, and behind it the tables in it, save for those that stand on the page already: kinds share them.
+fn table(
+    text: &mut String,
+    printed: &mut BTreeSet<(String, Vec<String>)>,
+    path: &str,
+    of_kind: &str,
+    schema: &Value,
+    definitions: &Map<String, Value>,
+) {
     let _ = write!(text, "\n## `[{path}]`{of_kind}\n\n{}\n", paragraph(&schema["description"]));
     let Some(properties) = schema["properties"].as_object() else { return };
     let required: Vec<&str> =
@@ -158,7 +176,7 @@ fn table(text: &mut String, path: &str, of_kind: &str, schema: &Value, definitio
     for (key, property) in properties {
         let named = referred(property, definitions);
         if named.is_some_and(|named| named["properties"].is_object()) {
-            let _ = writeln!(text, "| `{key}` | see below | {} |", cell(&property["description"]));
+            let _ = writeln!(text, "| `{key}` | see `[{path}.{key}]` | {} |", cell(&property["description"]));
             inner.extend(named.map(|named| (key, named, &property["description"])));
             continue;
         }
@@ -172,11 +190,20 @@ fn table(text: &mut String, path: &str, of_kind: &str, schema: &Value, definitio
         let _ = writeln!(text, "| `{key}` | {default} | {}{choices} |", cell(&property["description"]));
     }
     for (key, named, description) in inner {
+        let path = format!("{path}.{key}");
+        // Tables of one path that have other keys are others all the same.
+        let keys =
+            named["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        if !printed.insert((path.clone(), keys)) {
+            continue;
+        }
         let mut named = named.clone();
-        if description.is_string() {
+        // What a kind of forwarder says of a table stands in its own; the type's words hold for all kinds.
+        let is_shared = path.starts_with(SHARED) && named["description"].is_string();
+        if description.is_string() && !is_shared {
             named["description"] = description.clone();
         }
-        table(text, &format!("{path}.{key}"), "", &named, definitions);
+        table(text, printed, &path, "", &named, definitions);
     }
 }
 
@@ -223,6 +250,15 @@ mod tests {
             std::fs::read_to_string(page).unwrap_or_default() == fresh,
             "docs/configuration.md is stale; run `cargo run -p picket -- config reference > docs/configuration.md`",
         );
+    }
+
+    #[test]
+    fn a_table_that_kinds_share_stands_there_once() {
+        let page = markdown();
+        for table in ["http", "http.tls", "select", "batch", "retry"] {
+            let title = format!("\n## `[forwarders.NAME.{table}]`\n");
+            assert_eq!(page.matches(&title).count(), 1, "{table}");
+        }
     }
 
     #[test]

@@ -1,29 +1,32 @@
-//! What carries committed frames upstream. Each forwarder drains the journal by its own cursor;
+//! Carries committed frames upstream. Each forwarder drains the lanes of the journal by its own cursor;
 //! none sees a source, and none holds up another.
 //!
-//! Every forwarder has the same files: `config` (what can be set), `encode` (a frame in the
-//! receiver's format, pure), `send` (hands a batch over), and tests. What they share is in
-//! [`drain`]: reading, batching, retrying, keeping the cursor, and the metrics. A new one
-//! implements [`Forwarder`] and adds its line to [`Config`].
+//! What is the same for all is here: reading, batching, retrying, keeping the cursor, setting aside what was
+//! refused, and the metrics. How a receiver is talked to is the crate `picket_forwarders`' business, with one
+//! module for each kind; a new one implements [`Forwarder`] there and adds its line to [`Config`].
 //!
-//! They do not commit anything and do not change frames.
+//! They do not commit anything and do not change frames, save for relabelling on the way out.
 
+pub mod aside;
+pub mod cursor;
 pub mod drain;
-pub mod file;
 
-mod backoff;
-mod cursor;
-mod forwarder;
+mod circuit;
+mod kinds;
+mod late;
 mod metrics;
+mod reading;
 mod set;
 mod worker;
 
-pub use backoff::Config as BackoffConfig;
 pub use cursor::CursorError;
-pub use forwarder::{Forwarder, SendError};
-pub(crate) use forwarder::{explained, remedy};
+pub use kinds::{Config, Unfit};
 pub use metrics::Metrics;
-pub use set::{Config, ForwarderStatus, Forwarders, StartError};
+pub use picket_forwarders::{
+    Backoff, BackoffConfig, Batch, Description, Forwarder, Link, MetricType, SendError, Sent, explained,
+    file, remedy,
+};
+pub use set::{ForwarderStatus, Forwarders, StartError, Surroundings};
 
 #[cfg(test)]
 mod tests;

@@ -1,43 +1,16 @@
 //! All configured forwarders: starting, changing and stopping them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use picket_forwarders::{Description, Link};
+use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
 
+use super::Config;
 use super::drain::{self, Deps, Drain};
-use super::file::{self, FileForwarder};
-use super::forwarder::Forwarder;
-
-/// One forwarder's section of the configuration; `kind` says which.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Config {
-    /// See [`file::Config`].
-    File(file::Config),
-}
-
-impl Config {
-    fn forwarder(&self) -> Box<dyn Forwarder> {
-        match self {
-            Self::File(config) => Box::new(FileForwarder::new(config.clone())),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::File(_) => "file",
-        }
-    }
-
-    /// The file that it writes.
-    pub fn path(&self) -> &PathBuf {
-        match self {
-            Self::File(config) => &config.path,
-        }
-    }
-}
 
 /// Why forwarders cannot be started as configured.
 #[derive(Debug, thiserror::Error)]
@@ -75,25 +48,39 @@ pub struct ForwarderStatus {
     /// How far it has come and what it last failed with.
     #[serde(flatten)]
     pub drain: drain::Status,
+    /// Where what was refused stands, if anything was in this run.
+    pub refused_file: Option<PathBuf>,
+}
+
+/// What forwarders are told of the machine and its metrics.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The machine's name.
+    pub node: Arc<str>,
+    /// What the metrics are whose samples are sent.
+    pub descriptions: Arc<dyn Fn() -> Vec<Description> + Send + Sync>,
 }
 
 /// The forwarders that run.
 pub struct Forwarders {
     deps: Deps,
-    config: drain::Config,
+    surroundings: Surroundings,
     running: BTreeMap<String, (Config, Drain)>,
+    /// Where connections live; made for the first forwarder that has one. Behind the drains, which use it.
+    runtime: Option<Runtime>,
 }
 
 impl Forwarders {
     /// Checks a set of configurations without starting anything.
     pub fn check(configs: &BTreeMap<String, Config>) -> Result<(), StartError> {
-        let mut paths: BTreeMap<&PathBuf, &String> = BTreeMap::new();
+        let mut paths: BTreeMap<&Path, &String> = BTreeMap::new();
         if configs.contains_key(drain::ARCHIVE) {
             return Err(StartError::ReservedName);
         }
         for (name, config) in configs {
-            if let Some(first) = paths.insert(config.path(), name) {
-                let (first, second, path) = (first.clone(), name.clone(), config.path().clone());
+            let Some(path) = config.path() else { continue };
+            if let Some(first) = paths.insert(path, name) {
+                let (first, second, path) = (first.clone(), name.clone(), path.to_owned());
                 return Err(StartError::SamePath { first, second, path });
             }
         }
@@ -103,10 +90,10 @@ impl Forwarders {
     /// Starts a forwarder for each configuration.
     pub fn start(
         configs: BTreeMap<String, Config>,
-        config: drain::Config,
+        surroundings: Surroundings,
         deps: Deps,
     ) -> Result<Self, StartError> {
-        let mut forwarders = Self { deps, config, running: BTreeMap::new() };
+        let mut forwarders = Self { deps, surroundings, running: BTreeMap::new(), runtime: None };
         forwarders.reconfigure(configs, Duration::ZERO)?;
         Ok(forwarders)
     }
@@ -120,6 +107,12 @@ impl Forwarders {
         drain_for: Duration,
     ) -> Result<(), StartError> {
         Self::check(&configs)?;
+        for (name, (config, drain)) in &self.running {
+            if configs.get(name) != Some(config) {
+                // All at once, so that many that cannot send take no longer than one.
+                drain.ask_to_stop(drain_for);
+            }
+        }
         let old = std::mem::take(&mut self.running);
         for (name, (config, drain)) in old {
             match configs.get(&name) {
@@ -135,19 +128,49 @@ impl Forwarders {
                 continue;
             }
             let error = |source| StartError::Drain { name: name.clone(), source };
-            let drain = Drain::start(&name, config.forwarder(), self.config.clone(), self.deps.clone())
-                .map_err(error)?;
+            let drain = self.drain(&name, &config).map_err(error)?;
             self.running.insert(name, (config, drain));
         }
         Ok(())
     }
 
+    fn drain(&mut self, name: &str, config: &Config) -> Result<Drain, drain::StartError> {
+        let Surroundings { node, descriptions } = self.surroundings.clone();
+        let runtime = match config.needs_network() {
+            true => Some(self.runtime()?),
+            false => None,
+        };
+        let metrics = self.deps.metrics.clone();
+        let named = name.to_owned();
+        let wanted = config.clone();
+        let make = move |stop| {
+            let link = runtime.map(|runtime| {
+                Link::new(runtime, &node, stop)
+                    .describing(move || descriptions())
+                    .timing(move |after| metrics.answered(&named, after))
+            });
+            wanted.forwarder(link)
+        };
+        Drain::start(name, Box::new(make), config.drain(&self.surroundings.node), self.deps.clone())
+    }
+
+    fn runtime(&mut self) -> std::io::Result<tokio::runtime::Handle> {
+        let runtime = match self.runtime.take() {
+            Some(runtime) => runtime,
+            // One thread: it waits for the network, and what takes time (packing, compressing) is done by the drains.
+            None => {
+                Builder::new_multi_thread().worker_threads(1).thread_name("upstream").enable_all().build()?
+            }
+        };
+        Ok(self.runtime.insert(runtime).handle().clone())
+    }
+
     /// How each is doing, by name.
     pub fn status(&self) -> Vec<ForwarderStatus> {
-        let status = |(name, (config, drain)): (&String, &(Config, Drain))| ForwarderStatus {
-            name: name.clone(),
-            kind: config.kind(),
-            drain: drain.status(),
+        let status = |(name, (config, drain)): (&String, &(Config, Drain))| {
+            let drain = drain.status();
+            let refused_file = (drain.refused_frames > 0).then(|| self.deps.aside.path(name));
+            ForwarderStatus { name: name.clone(), kind: config.kind(), drain, refused_file }
         };
         self.running.iter().map(status).collect()
     }
@@ -160,6 +183,10 @@ impl Forwarders {
         }
         for (_, (_, drain)) in self.running {
             let _stopped = drain.stop(drain_for);
+        }
+        if let Some(runtime) = self.runtime {
+            // Nothing is asked of it any more.
+            runtime.shutdown_background();
         }
     }
 }

@@ -6,15 +6,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use picket_journal::Journal;
+use picket_forwarders::{BatchLimits, Refused};
 use picket_journal::sim::SimFs;
+use picket_journal::{FileSystem, Journal};
 use proptest::prelude::*;
 
+use super::aside::Aside;
 use super::drain::{Deps, Drain};
 use super::*;
+use crate::lanes::{self, Feeder, Lanes};
 use crate::model::{Frame, FrameKind, Sample, Span};
 use crate::pipeline::commit::{self, Commit, CommitThread, Committer};
 use crate::state::{MemoryTable, State};
+use crate::tap::Taps;
 
 /// Longer than any test needs.
 const LONG: Duration = Duration::from_secs(60);
@@ -25,7 +29,8 @@ struct Agent {
     table: Arc<MemoryTable>,
     registry: prometheus::Registry,
     metrics: Metrics,
-    running: Option<(Committer, CommitThread, State)>,
+    running: Option<(Committer, Lanes, Feeder, CommitThread, State)>,
+    folder: tempfile::TempDir,
 }
 
 impl Agent {
@@ -33,7 +38,8 @@ impl Agent {
         let registry = prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         let (fs, table) = (SimFs::new(seed), Arc::new(MemoryTable::new(seed)));
-        let mut agent = Self { fs, table, registry, metrics, running: None };
+        let folder = tempfile::tempdir().unwrap();
+        let mut agent = Self { fs, table, registry, metrics, running: None, folder };
         agent.restart();
         agent
     }
@@ -41,12 +47,17 @@ impl Agent {
     fn restart(&mut self) {
         self.running = None;
         let config = commit::Config::default();
-        let fs = Arc::new(self.fs.clone());
-        let (journal, _) = Journal::open(fs, Path::new("/journal"), config.journal()).unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        let (journal, _) = Journal::open(fs.clone(), Path::new("/journal"), config.journal()).unwrap();
         let state = State::with_table(self.table.clone()).unwrap();
         let metrics = commit::Metrics::new(&prometheus::Registry::new()).unwrap();
         let (committer, thread) = commit::start(journal, state.clone(), config, metrics).unwrap();
-        self.running = Some((committer, thread, state));
+        let metrics = lanes::Metrics::new(&prometheus::Registry::new()).unwrap();
+        let config = lanes::Config::default();
+        let kept = drain::kept_places(&state).unwrap();
+        let deps = lanes::Deps { committer: committer.clone(), state: state.clone(), kept, metrics };
+        let (lanes, feeder) = lanes::start(&fs, Path::new("/lanes"), &config, deps).unwrap();
+        self.running = Some((committer, lanes, feeder, thread, state));
     }
 
     fn committer(&self) -> &Committer {
@@ -54,21 +65,35 @@ impl Agent {
     }
 
     fn deps(&self) -> Deps {
-        let (committer, _, state) = self.running.as_ref().unwrap();
-        Deps { committer: committer.clone(), state: state.clone(), metrics: self.metrics.clone() }
+        let (_, lanes, _, _, state) = self.running.as_ref().unwrap();
+        let aside = Aside::new(self.folder.path());
+        Deps {
+            lanes: lanes.clone(),
+            state: state.clone(),
+            aside,
+            metrics: self.metrics.clone(),
+            taps: Taps::default(),
+        }
     }
 
     /// One commit of samples with these numbers.
     fn commit(&self, numbers: impl IntoIterator<Item = u64>) {
         let frames = numbers.into_iter().map(sample).collect();
         self.committer().commit(Commit { frames, writes: vec![] }).unwrap();
+        self.feeder().settle(Instant::now() + LONG);
+    }
+
+    fn feeder(&self) -> &Feeder {
+        &self.running.as_ref().unwrap().2
     }
 
     fn drain(&self, receiver: &Receiver) -> Drain {
-        let backoff =
+        let retry =
             BackoffConfig { first: Span(Duration::from_millis(1)), most: Span(Duration::from_millis(4)) };
-        let config = drain::Config { batch_frames: 10, backoff, ..drain::Config::default() };
-        Drain::start("test", Box::new(receiver.clone()), config, self.deps()).unwrap()
+        let batch = BatchLimits { frames: 10, ..drain::BATCH };
+        let config = drain::Config { batch, retry, select: None };
+        let receiver = Box::new(receiver.clone());
+        Drain::start("test", Box::new(|_| receiver), config, self.deps()).unwrap()
     }
 
     fn counter(&self, name: &str) -> f64 {
@@ -95,6 +120,9 @@ struct Received {
     numbers: Vec<u64>,
     batches: usize,
     errors: VecDeque<SendError>,
+    refused: Vec<Refused>,
+    /// It takes so many batches and no more.
+    lasts: Option<usize>,
     /// It panics when it has taken everything.
     buggy: bool,
     down: bool,
@@ -122,9 +150,10 @@ impl Forwarder for Receiver {
         Ok(())
     }
 
-    fn send(&mut self, frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+    fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
+        let frames = &batch.frames;
         let mut inner = self.inner();
-        if inner.down {
+        if inner.down || inner.lasts.is_some_and(|lasts| inner.batches >= lasts) {
             return Err(SendError::later("the receiver is down"));
         }
         inner.batches += 1;
@@ -138,8 +167,16 @@ impl Forwarder for Receiver {
                 drop(inner);
                 panic!("a bug of the receiver");
             }
-            None => Ok((inner.numbers.len() as u64).to_le_bytes().to_vec()),
+            None => {
+                let refused = std::mem::take(&mut inner.refused);
+                let note = Some((inner.numbers.len() as u64).to_le_bytes().to_vec());
+                Ok(Sent { note, refused, ..Sent::default() })
+            }
         }
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok(String::new())
     }
 }
 
@@ -173,7 +210,7 @@ fn everything_is_sent_once_in_order_over_restarts() {
 }
 
 #[test]
-fn a_backlog_is_sent_in_batches_of_whole_commits() {
+fn a_backlog_is_sent_in_batches_of_their_bound() {
     let agent = Agent::start(2);
     for number in 0..30 {
         agent.commit(number * 4..number * 4 + 4);
@@ -182,8 +219,27 @@ fn a_backlog_is_sent_in_batches_of_whole_commits() {
     let drain = agent.drain(&receiver);
     receiver.wait_for(120);
     let _stopped = drain.stop(LONG);
-    // Commits of four frames, until there are ten.
-    assert_eq!(receiver.inner().batches, 10);
+    // Ten frames each, whatever came in one commit.
+    assert_eq!(receiver.inner().batches, 12);
+}
+
+#[test]
+fn a_commit_of_more_than_a_batch_goes_on_where_it_was_over_a_restart() {
+    let mut agent = Agent::start(12);
+    let receiver = Receiver::default();
+    agent.commit(0..35);
+    receiver.inner().lasts = Some(2);
+    let drain = agent.drain(&receiver);
+    wait_until(|| drain.status().error.is_some());
+    assert_eq!((drain.status().sent_frames, drain.status().queued_frames), (20, 15));
+    let _stopped = drain.stop(Duration::ZERO);
+    agent.restart();
+    receiver.inner().lasts = None;
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(35);
+    wait_until(|| drain.status().sent_frames == 15);
+    assert_eq!(agent.counter("picket_forwarder_dropped_frames_total"), 0.0);
+    let _stopped = drain.stop(LONG);
 }
 
 #[test]
@@ -205,15 +261,19 @@ fn a_batch_that_is_not_accepted_is_sent_again_and_nothing_else() {
 }
 
 #[test]
-fn what_the_receiver_refuses_for_good_is_dropped_and_counted() {
+fn what_the_receiver_refuses_for_good_is_set_aside_and_holds_up_nothing() {
     let agent = Agent::start(4);
     let receiver = Receiver::default();
-    receiver.inner().errors.push_back(SendError::Refused { reason: "too large".into() });
-    agent.commit(100..110);
-    let drain = agent.drain(&receiver);
+    receiver.inner().refused.push(Refused { frame: 3, reason: "too old".into() });
     agent.commit(0..10);
-    receiver.wait_for(10);
-    assert_eq!(agent.counter("picket_forwarder_failed_total"), 10.0);
+    let drain = agent.drain(&receiver);
+    agent.commit(10..20);
+    receiver.wait_for(20);
+    wait_until(|| drain.status().sent_frames == 19);
+    assert_eq!(agent.counter("picket_forwarder_refused_frames_total"), 1.0);
+    assert_eq!(drain.status().refused_frames, 1);
+    let aside = std::fs::read_to_string(agent.deps().aside.path("test")).unwrap();
+    assert!(aside.contains("too old") && aside.lines().count() == 1, "{aside}");
     let _stopped = drain.stop(LONG);
 }
 
@@ -228,7 +288,7 @@ fn what_waits_is_shown_with_the_reason() {
     assert!(drain.status().queued_bytes > 0);
     receiver.inner().down = false;
     receiver.wait_for(10);
-    wait_until(|| drain.status() == drain::Status::default());
+    wait_until(|| drain.status().error.is_none() && drain.status().queued_frames == 0);
     let _stopped = drain.stop(LONG);
 }
 
@@ -304,8 +364,12 @@ impl Forwarder for Beginner {
         Ok((!std::mem::replace(&mut self.begun, true)).then(|| b"begun".to_vec()))
     }
 
-    fn send(&mut self, _frames: &[Frame]) -> Result<Vec<u8>, SendError> {
+    fn send(&mut self, _batch: &Batch) -> Result<Sent, SendError> {
         Err(SendError::later("the receiver is down"))
+    }
+
+    fn probe(&mut self) -> Result<String, SendError> {
+        Ok(String::new())
     }
 }
 
@@ -316,7 +380,8 @@ fn what_a_forwarder_notes_between_batches_is_durable_before_the_next_one() {
         let agent = Agent::start(seed);
         agent.commit(0..10);
         let beginner = Box::new(Beginner { begun: false });
-        let drain = Drain::start("test", beginner, drain::Config::default(), agent.deps()).unwrap();
+        let make = Box::new(|_| beginner as Box<dyn Forwarder>);
+        let drain = Drain::start("test", make, drain::Config::default(), agent.deps()).unwrap();
         wait_until(|| drain.status().error.as_deref() == Some("the receiver is down"));
         agent.table.power_cut();
         let stored = agent.deps().state.meta_get("cursor/test").unwrap().unwrap();
@@ -326,18 +391,29 @@ fn what_a_forwarder_notes_between_batches_is_durable_before_the_next_one() {
 }
 
 #[test]
-fn a_damaged_cursor_is_an_error_that_names_it() {
+fn a_damaged_cursor_is_counted_and_what_there_is_is_sent_again() {
+    let agent = Agent::start(8);
+    agent.commit(0..10);
+    let receiver = Receiver::default();
+    agent.deps().state.meta_put("cursor/test", vec![1, 0xc1]).unwrap();
+    let drain = agent.drain(&receiver);
+    receiver.wait_for(10);
+    let _stopped = drain.stop(LONG);
+    assert_eq!(agent.counter("picket_forwarder_damaged_cursors_total"), 1.0);
+}
+
+#[test]
+fn a_cursor_of_a_newer_version_is_an_error_that_names_it() {
     let agent = Agent::start(8);
     agent.deps().state.meta_put("cursor/test", vec![9, 9]).unwrap();
     let config = drain::Config::default();
-    let Err(error) = Drain::start("test", Box::new(Receiver::default()), config, agent.deps()) else {
-        panic!("it started")
-    };
+    let make = Box::new(|_| Box::new(Receiver::default()) as Box<dyn Forwarder>);
+    let Err(error) = Drain::start("test", make, config, agent.deps()) else { panic!("it started") };
     assert!(error.to_string().contains("`test` has version 9"), "{error}");
 }
 
 #[test]
-fn a_journal_that_was_replaced_is_read_from_its_end() {
+fn a_journal_that_was_replaced_is_read_from_its_beginning() {
     let mut agent = Agent::start(9);
     agent.commit(0..10);
     let receiver = Receiver::default();
@@ -380,7 +456,8 @@ fn forwarders_follow_the_configuration() {
     };
     let commit = || agent.committer().commit(Commit { frames: vec![notice(), sample(1)], writes: vec![] });
     commit().unwrap();
-    let start = |configs| Forwarders::start(configs, drain::Config::default(), agent.deps());
+    let surroundings = || Surroundings { node: "n".into(), descriptions: Arc::new(Vec::new) };
+    let start = |configs| Forwarders::start(configs, surroundings(), agent.deps());
     let mut configs =
         BTreeMap::from([("a".to_owned(), file(&path("a"))), ("b".to_owned(), file(&path("b")))]);
     let mut forwarders = start(configs.clone()).unwrap();
@@ -401,6 +478,22 @@ fn forwarders_follow_the_configuration() {
     forwarders.stop(LONG);
     let reserved = start(BTreeMap::from([("archive".to_owned(), file(&path("d")))])).err().unwrap();
     assert!(reserved.to_string().contains("`archive`"), "{reserved}");
+}
+
+#[test]
+fn every_section_that_is_documented_can_be_used() {
+    let document = include_str!("../../../docs/forwarders.md");
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let mut file: toml::Table = block.parse().unwrap();
+        let sections: BTreeMap<String, Config> = file.remove("forwarders").unwrap().try_into().unwrap();
+        for (name, config) in sections {
+            assert_eq!(config.check(), Ok(()), "{name}");
+            assert!(document.contains(&format!("\n## `{}`\n", config.kind())), "{name}");
+            kinds.insert(config.kind());
+        }
+    }
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
 }
 
 #[test]

@@ -4,37 +4,41 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picket_journal::{JournalError, Position, Reader, Tail};
+use picket_forwarders::{Backoff, Forwarder, SendError, Sent, Unnamed};
+use picket_journal::JournalError;
 
-use super::backoff::Backoff;
+use super::circuit::Circuit;
 use super::cursor::Cursor;
 use super::drain::{Config, Deps, Shared, meta_name};
-use super::forwarder::{Forwarder, SendError};
 use super::metrics::Reason;
-use crate::model::Frame;
-use crate::pipeline::commit;
+use super::reading::{Next, Read, Reading};
+use crate::lanes::{Lanes, Place};
+use crate::model::Lane;
 use crate::state::StateError;
+use crate::tap::Outcome;
 use crate::telemetry;
 
 /// How long the thread sleeps when nothing comes: what a forwarder does now and then without a batch is so late
 /// at most. Results and the order to stop wake it.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How often a cursor is stored that moved only over commits without a wanted frame: storing it
+/// How often a cursor is stored that moved only over records without a wanted frame: storing it
 /// saves reading them again, and nothing else.
 const STORE_SKIPPED_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Worker {
     name: String,
-    tail: Tail,
+    lanes: Lanes,
     forwarder: Box<dyn Forwarder>,
-    config: Config,
     deps: Deps,
     shared: Arc<Shared>,
     backoff: Backoff,
-    reader: Reader,
+    circuit: Circuit,
+    reading: Reading,
+    /// What was read and is not handed over yet. A batch that failed stays as it is until it is.
+    in_hand: Option<Read>,
     /// Everything up to here was accepted.
     cursor: Cursor,
-    /// The stored cursor differs, in its position or its note.
+    /// The stored cursor differs, in a place or its note.
     unstored: bool,
     /// It differs in its note, or a batch was accepted: nothing else is done before it is stored.
     due: bool,
@@ -43,23 +47,13 @@ pub(super) struct Worker {
     stored_at: Instant,
     /// The forwarder is where the cursor's note says.
     resumed: bool,
-    /// When this process first saw that something waits behind the cursor.
-    waiting_since: Option<Instant>,
-}
-
-/// Wanted frames of whole commits.
-#[derive(Default)]
-struct Batch {
-    frames: Vec<Frame>,
-    bytes: usize,
-    /// The position behind them, if there was a commit at all.
-    next: Option<Position>,
 }
 
 /// What a step came to.
 enum Step {
     Went,
-    NothingWaits,
+    /// Nothing is to be done for so long, unless something comes.
+    Waits(Duration),
 }
 
 /// Why a step failed.
@@ -84,30 +78,32 @@ impl Worker {
         cursor: Cursor,
         shared: Arc<Shared>,
     ) -> Self {
-        let tail = deps.committer.tail();
         let host = rustix::system::uname().nodename().to_bytes().to_owned();
-        let backoff = Backoff::new(config.backoff, &[&host[..], name.as_bytes()].concat());
-        let reader = tail.reader(cursor.position);
+        let backoff = Backoff::new(config.retry, &[&host[..], name.as_bytes()].concat());
+        let circuit = Circuit::new(config.retry.most.0);
+        let Config { batch, select, .. } = config;
+        let wants = |kind| forwarder.wants(kind);
+        let reading = Reading::new(&deps.lanes, &cursor.places, wants, select, batch);
         let mut worker = Self {
             name: name.to_owned(),
-            tail,
+            lanes: deps.lanes.clone(),
             forwarder,
-            config,
             deps,
             shared,
             backoff,
-            reader,
+            circuit,
+            reading,
+            in_hand: None,
             cursor,
             unstored: false,
             due: false,
             note_unsynced: false,
             stored_at: Instant::now(),
             resumed: false,
-            waiting_since: None,
         };
-        worker.check_cursor();
-        // So that the journal keeps what is to be read from now on.
-        worker.deps.committer.set_floor(name, worker.cursor.position);
+        // So that the lanes keep what is to be read from now on.
+        worker.set_floors();
+        worker.deps.metrics.begins(name);
         worker.show(None);
         // Here, so that who starts a drain finds it ready; what fails is tried again by the thread.
         worker.resumed = worker.forwarder.resume(&worker.cursor.note).is_ok();
@@ -116,24 +112,20 @@ impl Worker {
 
     pub(super) fn run(mut self) {
         loop {
+            // Asked for first: what comes during the step ends the wait behind it.
+            let version = self.lanes.version();
             let step = self.caught_step();
             self.show(step.as_ref().err());
-            let wait = match step {
-                Ok(Step::Went) => {
-                    self.backoff.succeeded();
-                    Duration::ZERO
+            match step {
+                Ok(Step::Went) => {}
+                Ok(Step::Waits(_)) if self.shared.stop().is_some() || self.lanes.is_closed() => break,
+                Ok(Step::Waits(wait)) => self.lanes.wait(version, wait),
+                Err(failed) => {
+                    let wait = self.wait_after(&failed);
+                    self.pause(wait);
                 }
-                Ok(Step::NothingWaits) => {
-                    if self.shared.stop().is_some() || self.tail.is_closed() {
-                        break;
-                    }
-                    let stopping = || self.shared.stop().is_some();
-                    self.tail.wait_beyond_or(self.cursor.position, LOOK_EVERY, stopping);
-                    Duration::ZERO
-                }
-                Err(failed) => self.wait_after(&failed),
-            };
-            if !self.shared.pause(wait) {
+            }
+            if self.shared.stop().is_some_and(|until| until <= Instant::now()) {
                 break;
             }
         }
@@ -143,25 +135,23 @@ impl Worker {
         }
     }
 
-    /// A cursor that does not fit the journal says that one of the two was replaced. Checked by who
-    /// starts the drain, before it commits anything.
-    fn check_cursor(&mut self) {
-        let (first, end) = (self.tail.first(), self.tail.durable_end());
-        if self.cursor.position > end {
-            tracing::warn!(forwarder = self.name, cursor = %self.cursor.position, %end,
-                "The cursor is behind the end of the journal, which was cut or replaced; going on at its end.");
-            self.cursor.position = end;
-            self.unstored = true;
-            self.reader = self.tail.reader(end);
-        } else if self.cursor.position.segment != 0 && self.cursor.position.segment < first.segment {
-            tracing::error!(forwarder = self.name, cursor = %self.cursor.position, %first,
-                "The journal no longer has what comes next; results were not sent.");
-            self.deps.metrics.failed(&self.name, Reason::Expelled, 1);
+    /// Waits after a failure, whatever comes; the order to stop shortens it. What comes meanwhile is shown.
+    fn pause(&mut self, wait: Duration) {
+        let resume = Instant::now() + wait;
+        loop {
+            let version = self.lanes.version();
+            let until = self.shared.stop().map_or(resume, |stop| stop.min(resume));
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.lanes.wait(version, left.min(LOOK_EVERY));
+            self.show_queue();
         }
     }
 
-    /// Only the cursor outlives a panic. It moves when a batch was accepted; the forwarder resumes at its note
-    /// and the reader at its position, as after any error.
+    /// Only the cursor and the batch in hand outlive a panic. The cursor moves when a batch was accepted; the
+    /// forwarder resumes at its note, as after any error.
     fn caught_step(&mut self) -> Result<Step, Failed> {
         catch_unwind(AssertUnwindSafe(|| self.step())).unwrap_or_else(|panic| {
             self.resumed = false;
@@ -175,56 +165,134 @@ impl Worker {
         }
         if !self.resumed {
             self.forwarder.resume(&self.cursor.note)?;
-            self.reader = self.tail.reader(self.cursor.position);
             self.resumed = true;
         }
-        if let Some(note) = self.sent(|forwarder| forwarder.prepare())? {
-            self.cursor.note = note;
-            self.note_unsynced = true;
-            self.store_now()?;
+        self.prepare()?;
+        if self.in_hand.is_none() {
+            let hurry = self.shared.stop().is_some();
+            match self.reading.next(&self.cursor.places, hurry)? {
+                Next::Read(read) => self.take(read),
+                Next::Gathers(wait) => return Ok(Step::Waits(wait.min(LOOK_EVERY))),
+                Next::Nothing => {
+                    self.store_skipped()?;
+                    return Ok(Step::Waits(LOOK_EVERY));
+                }
+            }
+        }
+        self.hand_over()
+    }
+
+    /// Called before each batch. What failed before is tried again first.
+    fn prepare(&mut self) -> Result<(), Failed> {
+        match self.forwarder.prepare() {
+            Ok(None) => {}
+            Ok(Some(note)) => {
+                self.cursor.note = note;
+                self.note_unsynced = true;
+                self.store_now()?;
+            }
+            Err(error) => {
+                self.resumed = false;
+                return Err(error.into());
+            }
         }
         if self.note_unsynced {
             self.deps.state.sync()?;
             self.note_unsynced = false;
         }
-        let batch = self.read()?;
-        let Some(next) = batch.next else {
-            // The reader may have passed over damage, behind which nothing has come yet.
-            self.moved_to(self.reader.position());
-            self.waiting_since = None;
-            self.store_skipped()?;
-            return Ok(Step::NothingWaits);
-        };
-        if batch.frames.is_empty() {
-            self.moved_to(next);
-            self.store_skipped()?;
-            return Ok(Step::Went);
-        }
-        match self.sent(|forwarder| forwarder.send(&batch.frames)) {
-            Ok(note) => {
-                self.cursor = Cursor { position: next, note };
-                self.deps.metrics.sent(&self.name, batch.frames.len());
-            }
-            Err(SendError::Refused { reason }) => {
+        Ok(())
+    }
+
+    /// Takes a batch in hand, and counts what was missing before it.
+    fn take(&mut self, read: Read) {
+        let lost = read.lost;
+        for (reason, frames) in [(Reason::Expelled, lost.expelled), (Reason::Damaged, lost.damaged)] {
+            if frames > 0 {
                 tracing::error!(
                     forwarder = self.name,
-                    reason,
-                    frames = batch.frames.len(),
-                    "The receiver refused results for good; they are dropped."
+                    lane = read.lane.name(),
+                    frames,
+                    ?reason,
+                    "Results were lost before they could be sent."
                 );
-                self.deps.metrics.failed(&self.name, Reason::Refused, batch.frames.len());
-                self.cursor.position = next;
+                self.deps.metrics.dropped(&self.name, reason, frames);
+                self.shared.status().dropped_frames += frames;
             }
-            Err(later) => return Err(later.into()),
         }
-        self.waiting_since = None;
+        self.in_hand = Some(read);
+    }
+
+    /// The batch stays in hand until the receiver has it, whatever happens on the way.
+    fn hand_over(&mut self) -> Result<Step, Failed> {
+        let Some(read) = &self.in_hand else { return Ok(Step::Went) };
+        if read.batch.frames.is_empty() {
+            let (lane, place) = (read.lane, read.place);
+            self.in_hand = None;
+            let moved = place != self.cursor.places[lane.index()];
+            self.moved_to(lane, place);
+            self.store_skipped()?;
+            return Ok(if moved { Step::Went } else { Step::Waits(LOOK_EVERY) });
+        }
+        let sent = self.forwarder.send(&read.batch);
+        self.tell(read, |at| match &sent {
+            Err(_) => Outcome::Failed,
+            Ok(sent) if sent.refused.iter().any(|refused| refused.frame == at) => Outcome::Refused,
+            Ok(_) => Outcome::Accepted,
+        });
+        let sent = sent.inspect_err(|_| self.resumed = false)?;
+        let Some(read) = self.in_hand.take() else { return Ok(Step::Went) };
+        self.accepted(&read, &sent);
+        self.cursor.places[read.lane.index()] = read.place;
+        self.cursor.note = sent.note.unwrap_or_else(|| std::mem::take(&mut self.cursor.note));
+        self.backoff.succeeded();
+        self.circuit.works();
         self.store_now()?;
         Ok(Step::Went)
     }
 
-    fn moved_to(&mut self, position: Position) {
-        if position > self.cursor.position {
-            self.cursor.position = position;
+    /// Shows a batch to those who look.
+    fn tell(&self, read: &Read, outcome: impl Fn(usize) -> Outcome) {
+        self.deps.taps.handed_over(&self.name, &read.batch.frames, outcome);
+    }
+
+    /// Counts what became of a batch and sets aside what was refused.
+    fn accepted(&mut self, read: &Read, sent: &Sent) {
+        let (frames, refused) = (&read.batch.frames, &sent.refused);
+        let unnamed: usize = sent.refused_unnamed.iter().map(|unnamed| unnamed.count).sum();
+        let accepted = frames.len().saturating_sub(refused.len() + unnamed);
+        self.deps.metrics.sent(&self.name, accepted);
+        self.shared.status().sent_frames += accepted as u64;
+        for Unnamed { count, reason } in &sent.refused_unnamed {
+            self.deps.metrics.refused(&self.name, *count);
+            self.shared.status().refused_frames += *count as u64;
+            tracing::error!(
+                forwarder = self.name,
+                frames = count,
+                reason,
+                "The receiver refused results for good and did not say which."
+            );
+        }
+        let Some(first) = refused.first() else { return };
+        self.deps.metrics.refused(&self.name, refused.len());
+        self.shared.status().refused_frames += refused.len() as u64;
+        tracing::error!(
+            forwarder = self.name,
+            frames = refused.len(),
+            reason = first.reason,
+            file = %self.deps.aside.path(&self.name).display(),
+            "The receiver refused results for good; they are set aside, and what follows goes on."
+        );
+        let found = refused
+            .iter()
+            .filter_map(|refused| frames.get(refused.frame).map(|frame| (frame, refused.reason.as_str())));
+        if let Err(error) = self.deps.aside.put(&self.name, found) {
+            tracing::error!(forwarder = self.name, %error, "Refused results cannot be set aside; they are dropped.");
+        }
+    }
+
+    fn moved_to(&mut self, lane: Lane, place: Place) {
+        if self.cursor.places[lane.index()] != place {
+            self.cursor.places[lane.index()] = place;
             self.unstored = true;
         }
     }
@@ -233,40 +301,6 @@ impl Worker {
         self.unstored = true;
         self.due = true;
         self.store()
-    }
-
-    /// Calls the forwarder; after an error of any kind it has to resume.
-    fn sent<T>(
-        &mut self,
-        call: impl FnOnce(&mut dyn Forwarder) -> Result<T, SendError>,
-    ) -> Result<T, SendError> {
-        call(self.forwarder.as_mut()).inspect_err(|_| self.resumed = false)
-    }
-
-    fn read(&mut self) -> Result<Batch, JournalError> {
-        // A step that failed behind its reading has left the reader beyond the cursor.
-        if self.reader.position() != self.cursor.position {
-            self.reader = self.tail.reader(self.cursor.position);
-        }
-        let mut batch = Batch::default();
-        while batch.frames.len() < self.config.batch_frames && batch.bytes < self.config.batch_bytes {
-            let Some(entry) = self.reader.next()? else { break };
-            self.waiting_since.get_or_insert_with(Instant::now);
-            batch.bytes += entry.payload.len();
-            batch.next = Some(entry.next);
-            match commit::frames(&entry.payload) {
-                Ok(frames) => {
-                    let wanted = frames.into_iter().filter(|frame| self.forwarder.wants(frame.kind()));
-                    batch.frames.extend(wanted);
-                }
-                Err(error) => {
-                    tracing::error!(forwarder = self.name, position = %entry.position, %error,
-                        "A commit in the journal cannot be read and is passed over.");
-                    self.deps.metrics.failed(&self.name, Reason::Unreadable, 1);
-                }
-            }
-        }
-        Ok(batch)
     }
 
     fn store_skipped(&mut self) -> Result<(), StateError> {
@@ -284,32 +318,55 @@ impl Worker {
         self.unstored = false;
         self.due = false;
         self.stored_at = Instant::now();
-        self.deps.committer.set_floor(&self.name, self.cursor.position);
+        self.set_floors();
         Ok(())
+    }
+
+    fn set_floors(&self) {
+        for lane in Lane::ALL {
+            match self.reading.reads(lane) {
+                true => self.lanes.set_floor(&self.name, lane, self.cursor.places[lane.index()]),
+                false => self.lanes.leave(&self.name, lane),
+            }
+        }
     }
 
     fn wait_after(&mut self, failed: &Failed) -> Duration {
         let wait = self.backoff.failed();
-        let asked = match failed {
-            Failed::Send(SendError::Later { after, .. }) => after.unwrap_or_default(),
-            _ => Duration::ZERO,
+        let wait = match failed {
+            Failed::Send(error) => {
+                self.deps.metrics.retried(&self.name);
+                let (asked, hopeless) = match error {
+                    SendError::Later { after, .. } => (after.unwrap_or_default(), false),
+                    SendError::Unusable { .. } => (Duration::ZERO, true),
+                };
+                self.circuit.failed(hopeless, wait).max(asked)
+            }
+            // Nothing is the matter with the receiver.
+            Failed::Read(_) | Failed::Store(_) => wait,
+            Failed::Panicked(_) => {
+                self.deps.metrics.retried(&self.name);
+                wait
+            }
         };
-        let wait = wait.max(asked);
-        self.deps.metrics.retried(&self.name);
         tracing::warn!(forwarder = self.name, error = %failed, ?wait,
             "Results could not be sent; they wait in the journal.");
         wait
     }
 
     fn show(&mut self, failed: Option<&Failed>) {
-        let position = self.cursor.position;
-        // The head of a segment alone is nothing that waits.
-        let queued_bytes = if self.tail.has_more(position) { self.tail.bytes_after(position) } else { 0 };
-        let oldest = self.waiting_since.map(|since| since.elapsed()).unwrap_or_default();
-        self.deps.metrics.waiting(&self.name, queued_bytes, oldest);
+        self.shared.status().error = failed.map(ToString::to_string);
+        self.show_queue();
+    }
+
+    fn show_queue(&mut self) {
+        let (queued, oldest) = self.reading.queued(&self.cursor.places);
+        self.deps.metrics.waiting(&self.name, queued.bytes, queued.frames, oldest);
+        self.deps.metrics.circuit(&self.name, self.circuit.is_open());
         let mut status = self.shared.status();
-        status.queued_bytes = queued_bytes;
+        status.queued_bytes = queued.bytes;
+        status.queued_frames = queued.frames;
         status.oldest_seconds = oldest.as_secs_f64();
-        status.error = failed.map(ToString::to_string);
+        status.circuit_open = self.circuit.is_open();
     }
 }

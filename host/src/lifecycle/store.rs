@@ -64,12 +64,15 @@ impl Store {
         self.folder.join(format!("{digest}.generation"))
     }
 
-    /// Keeps a generation; does nothing when it is there already.
+    /// Keeps a generation; does nothing when it is there already. A file of it that is damaged is replaced.
     pub fn save(&self, staged: &Staged) -> Result<(), StoreError> {
         let path = self.path(&staged.digest);
         let temporary = path.with_extension("new");
         if path.exists() {
-            return Ok(());
+            match self.load(&staged.digest) {
+                Ok(_) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "A kept generation is damaged and is written again."),
+            }
         }
         let failed = |source| StoreError::Io { path: path.clone(), source };
         let packed = rmp_serde::to_vec_named(staged)
@@ -173,6 +176,20 @@ mod tests {
             store.save(&bad).unwrap();
             let error = store.load(&good.digest).unwrap_err().to_string();
             assert!(error.contains("it was changed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_replaced_when_the_generation_is_kept_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, staged) = (Store::open(&folder.path().join("kept")).unwrap(), staged(folder.path()));
+        store.save(&staged).unwrap();
+        let whole = fs::read(store.path(&staged.digest)).unwrap();
+        for cut in [0, 1, whole.len() / 2] {
+            fs::write(store.path(&staged.digest), &whole[..cut]).unwrap();
+            assert!(store.load(&staged.digest).is_err());
+            store.save(&staged).unwrap();
+            assert_eq!(store.load(&staged.digest).unwrap(), staged);
         }
     }
 

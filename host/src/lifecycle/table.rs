@@ -13,10 +13,12 @@ use super::config::Plugin;
 use super::slot::{self, Slot};
 use super::{Lifecycle, Wanted};
 use crate::alerts::Alerts;
-use crate::model::LifecycleEvent;
+use crate::model::{LifecycleEvent, now_nanos};
+use crate::pipeline::carrier::Carrier;
 use crate::pipeline::control::Ending;
 use crate::pipeline::generation::Surroundings;
 use crate::pipeline::lane::lane;
+use crate::pipeline::live::Owner;
 use crate::pipeline::matcher::MatchError;
 use crate::pipeline::route::{Route, SourceRoutes, Takes};
 use crate::pipeline::worker::{self, Start};
@@ -98,9 +100,22 @@ impl Lifecycle {
             self.statuses.removed(&name);
             self.deps.shared.plugin_metrics.forget(&name);
             self.deps.shared.metrics.forget(&name);
+            self.end_series(&name);
             tracing::info!(plugin = name, "The plugin was removed; it has finished its work.");
         }
         self.statuses.retain(wanted);
+    }
+
+    /// What a plugin made samples of has ended: it is not there any more.
+    fn end_series(&self, name: &str) {
+        let shared = &self.deps.shared;
+        let ended = shared.live.ended(&Owner::Plugin(name.to_owned()), now_nanos());
+        if ended.is_empty() {
+            return;
+        }
+        (shared.samples)(&ended.iter().collect::<Vec<_>>());
+        // What is lost is in the log; receivers take these series for ended after some minutes.
+        let _ = Carrier::new(shared.committer.clone()).carry(name, ended);
     }
 
     /// Routes to every plugin, for a run without sources.

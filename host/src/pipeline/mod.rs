@@ -28,5 +28,8 @@ mod round;
 
 pub mod commit;
 
+pub mod carrier;
+pub mod live;
+
 pub mod metrics;
 pub mod plugin_metrics;

@@ -13,7 +13,8 @@ use super::interest::Interest;
 use super::lane::{Closed, LaneSender};
 use super::matcher::{MatchError, Matcher};
 use super::work::Work;
-use crate::model::{Block, Digest, Selection};
+use crate::model::{Block, Digest, Record, Selection, Stream};
+use crate::tap::Taps;
 
 /// The end of a lane that a source holds.
 pub trait Deliver: Send + Sync {
@@ -94,13 +95,19 @@ pub struct SourceRoutes {
     /// In the order in which they were set.
     pub routes: Vec<Route>,
     matcher: Matcher,
+    taps: Taps,
 }
 
 impl SourceRoutes {
     /// Builds the searcher for all routes' literals.
     pub fn new(routes: Vec<Route>) -> Result<Self, MatchError> {
         let matcher = Matcher::new(routes.iter().map(|route| &*route.interest))?;
-        Ok(Self { routes, matcher })
+        Ok(Self { routes, matcher, taps: Taps::default() })
+    }
+
+    /// Shows people records that are about to be routed, which lie in `data`.
+    pub fn show(&self, stream: &Stream, data: &[u8], records: &[Record]) {
+        self.taps.records(stream, data, records);
     }
 
     /// What of a block goes to each of the `wanted` routes, by their index, in one pass for all.
@@ -116,12 +123,18 @@ pub struct Router {
     // Beside the routes, so that a source can wait for a change without polling.
     version: Mutex<u64>,
     changed: Condvar,
+    taps: Taps,
 }
 
 impl Router {
     /// Without any routes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Without any routes; people see there what sources bring.
+    pub fn tapped(taps: Taps) -> Self {
+        Self { taps, ..Self::default() }
     }
 
     /// Replaces the routes of one source. On an error the former ones stay.
@@ -136,7 +149,8 @@ impl Router {
             .map(|(source, routes)| Ok((source, SourceRoutes::new(routes)?)))
             .collect::<Result<_, MatchError>>()?;
         for (source, routes) in built {
-            self.slot(&source).store(Arc::new(routes));
+            let taps = self.taps.clone();
+            self.slot(&source).store(Arc::new(SourceRoutes { taps, ..routes }));
         }
         *lock(&self.version) += 1;
         self.changed.notify_all();

@@ -37,6 +37,15 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// Its `kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Directory(_) => "directory",
+            Self::Host(_) => "host",
+        }
+    }
+
     /// Checks everything that can be checked without looking at the machine, for `picket check`.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked().map(|_| ())
@@ -170,7 +179,11 @@ impl Sources {
         let gone: Vec<String> =
             self.configs.keys().filter(|name| !configs.contains_key(*name)).cloned().collect();
         for name in gone {
+            let was_host = self.is_host(&name);
             self.remove(&name);
+            if was_host {
+                self.deps.samples.ended(&name);
+            }
         }
         for (name, checked) in changed {
             self.put(&name, checked)?;
@@ -190,6 +203,11 @@ impl Sources {
         self.status.all()
     }
 
+    /// All that are configured, with their kinds, also those that have not begun yet.
+    pub fn names(&self) -> Vec<(String, &'static str)> {
+        self.configs.iter().map(|(name, config)| (name.clone(), config.kind())).collect()
+    }
+
     /// Stops all sources. What they have read is in the lanes when this returns.
     pub fn stop(mut self) {
         let names: Vec<String> = self.threads.keys().cloned().collect();
@@ -200,9 +218,14 @@ impl Sources {
     fn put(&mut self, name: &str, checked: Checked) -> Result<(), StartError> {
         let same_thread =
             matches!((&checked, self.configs.get(name)), (Checked::File(_), Some(SourceConfig::File(_))));
+        let was_host = self.is_host(name);
         if !same_thread {
             // A `file` source is replaced in place, so that it hands over where its plugins are.
             self.remove(name);
+        }
+        if was_host && !matches!(checked, Checked::Host(_)) {
+            // Another `host` source goes on with the series; what it no longer has ends with its first samples.
+            self.deps.samples.ended(name);
         }
         match checked {
             Checked::File(config) => {
@@ -261,6 +284,10 @@ impl Sources {
             .map_err(|error| StartError::Thread { name: name.to_owned(), error })?;
         self.threads.insert(name.to_owned(), Running { stop, thread });
         Ok(())
+    }
+
+    fn is_host(&self, name: &str) -> bool {
+        matches!(self.configs.get(name), Some(SourceConfig::Host(_)))
     }
 
     fn remove(&mut self, name: &str) {

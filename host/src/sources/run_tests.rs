@@ -17,6 +17,7 @@ use crate::sources::directory::examine::StatKey;
 #[derive(Default)]
 struct Nothing {
     samples: Mutex<Vec<Sample>>,
+    ended: Mutex<Vec<String>>,
 }
 
 impl Checkpoints for Nothing {
@@ -30,6 +31,9 @@ impl SampleSink for Nothing {
     fn samples(&self, _: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
         self.samples.lock().unwrap().extend(samples);
         Ok(())
+    }
+    fn ended(&self, source: &str) {
+        self.ended.lock().unwrap().push(source.to_owned());
     }
 }
 
@@ -120,9 +124,15 @@ fn sources_run_change_and_stop() {
     let names = |sources: &Sources| -> Vec<String> {
         sources.status().into_iter().map(|source| source.name).collect()
     };
+    // Another interval: the source goes on with its series.
+    sources.reconfigure(configs(&more.replace("'host'", "'host'\ninterval = '7s'"))).unwrap();
+    assert!(nothing.ended.lock().unwrap().is_empty());
     sources.reconfigure(configs("")).unwrap();
+    assert_eq!(*nothing.ended.lock().unwrap(), ["host"]);
     while names(&sources) != ["logs"] {
         std::thread::yield_now();
     }
+    sources.reconfigure(configs(more)).unwrap();
     sources.stop();
+    assert_eq!(nothing.ended.lock().unwrap().len(), 1, "nothing ends when the agent stops");
 }

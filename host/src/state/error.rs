@@ -39,8 +39,21 @@ pub enum StateError {
         /// The state's folder.
         dir: PathBuf,
     },
+    /// A copy of the state would take what others need of the disk.
+    #[error(
+        "the disk has no room for a copy of the state: {free} bytes are free, about {expected} are needed besides what \
+         commits need; until there is room, a damaged state could not be filled from it"
+    )]
+    NoRoomForBackup {
+        /// Free bytes.
+        free: u64,
+        /// What the copy takes, in bytes.
+        expected: u64,
+    },
     /// What is stored cannot be read.
-    #[error("{what} is damaged: stop the agent, move the state folder away and restore a backup of it")]
+    #[error(
+        "{what} is damaged: a damaged database is repaired when the agent starts, a single value is left out"
+    )]
     Damaged {
         /// Which value or file, and how it shows.
         what: String,

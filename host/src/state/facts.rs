@@ -49,11 +49,18 @@ impl State {
         self.opaque(&keys::meta(name))
     }
 
-    /// All facts whose name begins with `prefix`, by name.
+    /// All facts whose name begins with `prefix`, by name. A damaged one is logged and left out.
     pub fn meta_scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StateError> {
         let mut found = Vec::new();
-        self.each::<Opaque>(&keys::meta(prefix), None, |key, value| {
-            found.push((String::from_utf8_lossy(&key[1..]).into_owned(), value.bytes));
+        self.each_read::<Opaque>(&keys::meta(prefix), None, |key, value| {
+            let name = String::from_utf8_lossy(&key[1..]).into_owned();
+            match value {
+                Ok(value) => found.push((name, value.bytes)),
+                Err(error @ StateError::Damaged { .. }) => {
+                    tracing::error!(fact = name, %error, "A stored fact is damaged and is passed over.");
+                }
+                Err(error) => return Err(error),
+            }
             Ok(true)
         })?;
         Ok(found)

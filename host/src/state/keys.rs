@@ -34,6 +34,19 @@ const META: u8 = b'm';
 /// Where what is remembered of files lies, in the order of the keys.
 pub(super) const REMEMBERED: [u8; 2] = [FILE_DIGEST, SCANNED];
 
+/// How the keys of facts begin, those of their pieces included.
+pub(super) const FACTS: [&[u8]; 2] = [b"m", b"xm"];
+
+pub(super) fn is_fact(key: &[u8]) -> bool {
+    FACTS.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Whether it belongs to what is remembered of files, which can be made again.
+pub(super) fn is_cache(key: &[u8]) -> bool {
+    let own = key.strip_prefix(b"x").unwrap_or(key);
+    own.first().is_some_and(|namespace| REMEMBERED.contains(namespace))
+}
+
 pub(super) fn applied() -> Vec<u8> {
     b"a".to_vec()
 }

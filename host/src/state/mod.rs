@@ -15,22 +15,30 @@
 //! guess. Values of more than 4 KiB are stored in pieces, because sled keeps entries together in
 //! pages, and writes pages of more than 128 KiB to files that it never syncs.
 //!
+//! A damaged database is set aside at the opening, and when sled meets the damage later; a new one is filled from
+//! a copy beside it (`repair`), and the journal is kept from that copy on.
+//!
 //! Where sled needs help (measured with 0.34.7): its `flush` does not sync the disk, so the database
 //! file is synced behind it; a full disk makes it fail for good and it cannot be opened again
 //! without some space, so a ballast file is kept that can be deleted, and no database is begun without
-//! room for one; and it knows no version of ours and no clear word for a locked folder, so both are checked before.
+//! room for one; it knows no version of ours and no clear word for a locked folder, so both are checked before;
+//! and it passes over some damage silently, so a sum over all entries is kept and compared (`database`).
 
 mod apply;
 mod ballast;
 mod bytes;
+mod database;
+mod dump;
 mod error;
 mod facts;
 mod keys;
 mod memory;
 mod read;
 mod remembered;
+mod repair;
 mod room;
 mod sled_table;
+mod sum;
 mod sweep;
 mod table;
 mod value;
@@ -46,8 +54,9 @@ pub use error::StateError;
 pub use memory::MemoryTable;
 pub use read::{Checkpoints, Snapshot};
 pub use remembered::{DUE_DAYS, KEPT_DAYS, Place, Remembered};
+pub use repair::Repairs;
 pub use room::Room;
-pub use table::{Batch, KeyValue, Table};
+pub use table::{Backup, Batch, KeyValue, Table};
 pub use write::{MAX_KEY_BYTES, MAX_NAME_BYTES, Write, WriteError};
 
 use value::Versioned;
@@ -55,8 +64,9 @@ use value::Versioned;
 /// How much memory sled may use for its cache unless the configuration says otherwise, in bytes.
 pub const DEFAULT_CACHE_BYTES: u64 = 32 << 20;
 
-/// The version of the keys' layout. A folder with a higher one is refused.
-const FORMAT_VERSION: u32 = 1;
+/// The version of the keys' layout. A folder with a higher one is refused. Since 2 the table keeps a sum over
+/// its entries, which an older agent would leave as it is.
+const FORMAT_VERSION: u32 = 2;
 
 /// The agent's state. Cheap to clone; clones are the same one.
 #[derive(Clone)]
@@ -81,6 +91,12 @@ struct Applied {
     offset: u64,
 }
 
+impl Applied {
+    fn position(&self) -> Position {
+        Position { segment: self.segment, offset: self.offset }
+    }
+}
+
 impl Versioned for Applied {
     const KIND: &'static str = "applied position";
     const VERSION: u8 = 1;
@@ -91,9 +107,16 @@ impl State {
     /// used for sled's cache.
     ///
     /// Fails when another agent holds the folder, when a newer version has written it, when the disk
-    /// is full even without the ballast, or when sled cannot read what is there.
+    /// is full even without the ballast, or when the system fails. Damage is repaired: see [`repairs`](Self::repairs).
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
-        Self::with_table(Arc::new(sled_table::SledTable::open(dir, cache_bytes)?))
+        Self::with_table(Arc::new(sled_table::SledTable::open(dir, cache_bytes, true)?))
+    }
+
+    /// Fails as [`open`](Self::open) would, and with [`StateError::Damaged`] where that would repair: nothing is
+    /// set aside.
+    pub fn inspect(dir: &Path, cache_bytes: u64) -> Result<(), StateError> {
+        let table = sled_table::SledTable::open(dir, cache_bytes, false)?;
+        Self::with_table(Arc::new(table)).map(|_| ())
     }
 
     /// The state in any table: tests use [`MemoryTable`].
@@ -112,7 +135,7 @@ impl State {
     /// Up to where the journal's commits are in here; [`Position::ZERO`] in a new state.
     pub fn applied(&self) -> Result<Position, StateError> {
         let found = value::load::<Applied>(self.table(), &keys::applied())?;
-        Ok(found.map_or(Position::ZERO, |found| Position { segment: found.segment, offset: found.offset }))
+        Ok(found.map_or(Position::ZERO, |found| found.position()))
     }
 
     /// Applies the writes of one or more commits, in order, together with the journal position behind
@@ -139,7 +162,29 @@ impl State {
         let facts = self.facts().last();
         self.inner.table.sync()?;
         self.facts().synced(facts);
+        let _writer = self.lock();
+        if let Err(error) = self.inner.table.keep_facts(applied) {
+            // Needed only if the table is damaged before the next sync.
+            tracing::warn!(%error, "Cursors and other facts cannot be copied for a repair of the state now.");
+        }
         Ok(applied)
+    }
+
+    /// Keeps a copy of what is applied, from which the table is filled when it is damaged; the journal must be
+    /// kept from there on. None when the table keeps no copies.
+    pub(crate) fn back_up(&self) -> Result<Option<Backup>, StateError> {
+        let _writer = self.lock();
+        self.inner.table.back_up(self.applied()?)
+    }
+
+    /// The last copy, also of an earlier run.
+    pub(crate) fn backed_up(&self) -> Option<Backup> {
+        self.inner.table.backed_up()
+    }
+
+    /// What was repaired since the state was opened.
+    pub fn repairs(&self) -> Repairs {
+        self.inner.table.repairs()
     }
 
     /// Whether there is room to go on: fails with [`StateError::Full`] when the disk is so full that
@@ -172,18 +217,18 @@ impl State {
     }
 
     fn check_format(&self) -> Result<(), StateError> {
-        let key = keys::format();
-        match self.inner.table.get(&key)? {
-            Some(stored) => {
-                let known = FORMAT_VERSION;
-                let found = stored.try_into().map(u32::from_le_bytes);
-                match found {
-                    Ok(found) if found <= known => Ok(()),
-                    Ok(found) => Err(StateError::NewerVersion { what: "state".into(), found, known }),
-                    Err(_) => Err(StateError::Damaged { what: "the state's format version".into() }),
-                }
+        let (key, known) = (keys::format(), FORMAT_VERSION);
+        let found = match self.inner.table.get(&key)? {
+            Some(stored) => stored.try_into().map(u32::from_le_bytes).ok(),
+            None => Some(0),
+        };
+        match found {
+            Some(found) if found == known => Ok(()),
+            Some(found) if found < known => {
+                self.inner.table.apply(vec![(key, Some(known.to_le_bytes().to_vec()))])
             }
-            None => self.inner.table.apply(vec![(key, Some(FORMAT_VERSION.to_le_bytes().to_vec()))]),
+            Some(found) => Err(StateError::NewerVersion { what: "state".into(), found, known }),
+            None => Err(StateError::Damaged { what: "the state's format version".into() }),
         }
     }
 

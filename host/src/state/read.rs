@@ -118,7 +118,7 @@ impl State {
     }
 
     /// As [`each`](Self::each), with what is wrong with a single value in its place.
-    fn each_read<T: value::Versioned + serde::de::DeserializeOwned>(
+    pub(super) fn each_read<T: value::Versioned + serde::de::DeserializeOwned>(
         &self,
         prefix: &[u8],
         mut after: Option<Vec<u8>>,

@@ -1,19 +1,20 @@
-//! The table in sled 0.34.
+//! The table in sled 0.34: its folder, lock and ballast, and what happens when sled fails.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use super::ballast::Ballast;
-use super::{Batch, KeyValue, Room, StateError, Table};
+use picket_journal::Position;
 
-/// How often sled's own thread writes out what it buffers and collects garbage, in milliseconds. A
-/// commit does not wait for it.
-const FLUSH_EVERY_MS: u64 = 1000;
+use super::ballast::Ballast;
+use super::database::{DATABASE, Database, SUM};
+use super::dump::{self, Dump};
+use super::repair::{self, Repairs};
+use super::{Backup, Batch, KeyValue, Room, StateError, Table, keys};
 
 /// How old a look at the free room may be: a process that fills the disk faster than this meets the
 /// ballast.
@@ -27,19 +28,17 @@ pub(super) struct SledTable {
     ballast: Ballast,
     /// When there was room, at the last look; held as long as the ballast is made or deleted.
     room: Mutex<Option<Instant>>,
+    /// sled has told of damage, or panicked, since the database was opened.
+    suspect: AtomicBool,
+    /// Facts have changed since they were last written to their file.
+    facts_changed: AtomicBool,
+    repairs: Mutex<Repairs>,
     _lock: File,
 }
 
-struct Database {
-    db: sled::Db,
-    /// sled's own file, for the sync that sled does not do.
-    file: File,
-    /// A sync failed: what the disk holds is not known any more, and asking again would not tell.
-    doubtful: bool,
-}
-
 impl SledTable {
-    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
+    /// Opens the table in a folder. A damaged one is repaired, or is an error unless `repairs`.
+    pub(super) fn open(dir: &Path, cache_bytes: u64, repairs: bool) -> Result<Self, StateError> {
         let mut folder = fs::DirBuilder::new();
         folder.recursive(true).mode(0o700).create(dir).map_err(StateError::io("make the folder", dir))?;
         let lock = lock(dir)?;
@@ -47,13 +46,19 @@ impl SledTable {
         if !dir.join(DATABASE).exists() && !make_room(dir, &ballast)? {
             return Err(StateError::Full { dir: dir.to_owned() });
         }
-        let database = open_with_room(dir, cache_bytes, &ballast)?;
+        let (database, repairs) = match repairs {
+            true => open_or_repair(dir, cache_bytes, &ballast)?,
+            false => (with_room(&ballast, dir, || Database::open(dir, cache_bytes))?, Repairs::default()),
+        };
         let table = Self {
             dir: dir.to_owned(),
             cache_bytes,
             database: RwLock::new(Ok(database)),
             ballast,
             room: Mutex::new(None),
+            suspect: AtomicBool::new(false),
+            facts_changed: AtomicBool::new(true),
+            repairs: Mutex::new(repairs),
             _lock: lock,
         };
         table.ballast.fill().map_err(StateError::io("make the ballast in", dir))?;
@@ -68,11 +73,58 @@ impl SledTable {
         self.database.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StateError> {
-        match &*self.read() {
-            Ok(database) => work(&database.db).map_err(|error| explain(&self.dir, error)),
-            Err(reason) => Err(StateError::Closed { reason: reason.clone() }),
+    /// Works with the database. A panic of sled is damage that it has met.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> sled::Result<T>) -> Result<T, StateError> {
+        let worked = match &*self.read() {
+            Ok(database) => database.caught(&self.dir, work),
+            Err(reason) => return Err(StateError::Closed { reason: reason.clone() }),
+        };
+        if matches!(worked, Err(StateError::Damaged { .. })) {
+            self.suspect.store(true, Ordering::Release);
         }
+        worked
+    }
+
+    /// Writes entries under some prefixes to a file. After an error the file before it is there.
+    fn dump(
+        &self,
+        name: &str,
+        at: Position,
+        prefixes: &[&[u8]],
+        wanted: fn(&[u8]) -> bool,
+    ) -> Result<u64, StateError> {
+        let path = self.dir.join(name);
+        let dumped = self.dump_to(&path, at, prefixes, wanted);
+        dumped.inspect_err(|_| dump::discard(&path))
+    }
+
+    fn dump_to(
+        &self,
+        path: &Path,
+        at: Position,
+        prefixes: &[&[u8]],
+        wanted: fn(&[u8]) -> bool,
+    ) -> Result<u64, StateError> {
+        let failed = || StateError::io("write", path);
+        let mut dump = Dump::begin(path, at).map_err(failed())?;
+        for prefix in prefixes {
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let page = self.scan(prefix, after.as_deref(), DUMP_PAGE)?;
+                for (key, value) in page.iter().filter(|(key, _)| wanted(key)) {
+                    dump.add(key, value).map_err(failed())?;
+                }
+                if page.len() < DUMP_PAGE {
+                    break;
+                }
+                after = page.into_iter().next_back().map(|(key, _)| key);
+            }
+        }
+        dump.finish().map_err(failed())
+    }
+
+    fn add_repairs(&self, repairs: Repairs) {
+        *self.repairs.lock().unwrap_or_else(PoisonError::into_inner) += repairs;
     }
 
     fn looked(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -82,7 +134,7 @@ impl SledTable {
 
 impl Table for SledTable {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.with(|db| Ok(db.get(key)?.map(|value| value.to_vec())))
+        self.with(|database| Ok(database.db.get(key)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, StateError> {
@@ -91,34 +143,40 @@ impl Table for SledTable {
             Some(after) => Bound::Excluded(after),
             None => Bound::Included(prefix),
         };
-        self.with(|db| {
+        self.with(|database| {
             let mut found = Vec::new();
-            for entry in db.range::<&[u8], _>((start, Bound::Unbounded)).take(limit) {
+            for entry in database.db.range::<&[u8], _>((start, Bound::Unbounded)) {
                 let (key, value) = entry?;
-                if !key.starts_with(prefix) {
+                if found.len() >= limit || !key.starts_with(prefix) {
                     break;
                 }
-                found.push((key.to_vec(), value.to_vec()));
+                // The sum is the table's own.
+                if key[..] != *SUM {
+                    found.push((key.to_vec(), value.to_vec()));
+                }
             }
             Ok(found)
         })
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StateError> {
-        let mut changes = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => changes.insert(key, value),
-                None => changes.remove(key),
-            }
+        let facts = batch.iter().any(|(key, _)| keys::is_fact(key));
+        self.with(|database| database.apply(batch))?;
+        if facts {
+            self.facts_changed.store(true, Ordering::Release);
         }
-        self.with(|db| db.apply_batch(changes))
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StateError> {
-        self.with(|db| db.flush())?;
+        if self.suspect.load(Ordering::Acquire) {
+            // Whoever syncs opens it again after a failure, which finds the damage and repairs it.
+            let what = format!("the database in {}", self.dir.display());
+            return Err(StateError::Damaged { what });
+        }
+        self.with(|database| database.db.flush())?;
         let synced = match &*self.read() {
-            Ok(Database { doubtful: true, .. }) => Err(io::Error::other("an earlier sync has failed")),
+            Ok(Database { doubtful: true, .. }) => Err(std::io::Error::other("an earlier sync has failed")),
             Ok(database) => database.file.sync_data(),
             Err(reason) => return Err(StateError::Closed { reason: reason.clone() }),
         };
@@ -133,7 +191,8 @@ impl Table for SledTable {
     fn reopen(&self) -> Result<(), StateError> {
         let mut database = self.write();
         if matches!(&*database, Ok(Database { doubtful: true, .. })) {
-            let source = io::Error::other("an earlier sync has failed: check the disk and restart the agent");
+            let source =
+                std::io::Error::other("an earlier sync has failed: check the disk and restart the agent");
             return Err(StateError::Io {
                 operation: "open the database again in",
                 path: self.dir.clone(),
@@ -141,13 +200,17 @@ impl Table for SledTable {
             });
         }
         // The old one must be closed, which gives sled's lock back, before it is opened again.
-        *database = Err("it is being opened again".into());
+        let old = std::mem::replace(&mut *database, Err("it is being opened again".into()));
+        old.map_or_else(drop, Database::close);
         // Nobody takes what the ballast gives back before the database has it.
         let mut looked = self.looked();
         *looked = None;
-        match open_with_room(&self.dir, self.cache_bytes, &self.ballast) {
-            Ok(opened) => {
+        match open_or_repair(&self.dir, self.cache_bytes, &self.ballast) {
+            Ok((opened, repairs)) => {
                 *database = Ok(opened);
+                self.suspect.store(false, Ordering::Release);
+                self.facts_changed.store(true, Ordering::Release);
+                self.add_repairs(repairs);
                 Ok(())
             }
             Err(error) => {
@@ -171,12 +234,41 @@ impl Table for SledTable {
     }
 
     fn bytes(&self) -> u64 {
-        self.with(|db| db.size_on_disk()).unwrap_or(0)
+        self.with(|database| database.db.size_on_disk()).unwrap_or(0)
+    }
+
+    fn back_up(&self, at: Position) -> Result<Option<Backup>, StateError> {
+        // What is left on a nearly full disk is for commits, and for whoever else uses it.
+        let expected = self.backed_up().map_or_else(|| self.bytes(), |backup| backup.bytes);
+        let room = Room::of(&self.dir).map_err(StateError::io("read the free room of", &self.dir))?;
+        if room.free < room.needed.saturating_add(expected / 4 * 5) {
+            return Err(StateError::NoRoomForBackup { free: room.free, expected });
+        }
+        let bytes = self.dump(repair::BACKUP, at, &[&b""[..]], |key| !keys::is_cache(key))?;
+        Ok(Some(Backup { at, bytes }))
+    }
+
+    fn backed_up(&self) -> Option<Backup> {
+        let path = self.dir.join(repair::BACKUP);
+        let at = dump::position(&path)?;
+        Some(Backup { at, bytes: fs::metadata(&path).ok()?.len() })
+    }
+
+    fn keep_facts(&self, synced: Position) -> Result<(), StateError> {
+        if self.facts_changed.swap(false, Ordering::AcqRel) {
+            let kept = self.dump(repair::FACTS, synced, &keys::FACTS, |_| true);
+            kept.inspect_err(|_| self.facts_changed.store(true, Ordering::Release))?;
+        }
+        Ok(())
+    }
+
+    fn repairs(&self) -> Repairs {
+        *self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The database's folder in the state's.
-const DATABASE: &str = "db";
+/// Entries read at once for a dump; each has at most a few kilobytes.
+const DUMP_PAGE: usize = 256;
 
 /// Whether there is room for commits, with the ballast made if it is missing.
 fn make_room(dir: &Path, ballast: &Ballast) -> Result<bool, StateError> {
@@ -205,77 +297,40 @@ fn lock(dir: &Path) -> Result<File, StateError> {
     Ok(file)
 }
 
-/// Opens the database, without the ballast if the disk is full with it.
-fn open_with_room(dir: &Path, cache_bytes: u64, ballast: &Ballast) -> Result<Database, StateError> {
-    match open_database(dir, cache_bytes) {
+/// Opens the database; one that is damaged is set aside, and a new one filled from what is kept beside it.
+fn open_or_repair(
+    dir: &Path,
+    cache_bytes: u64,
+    ballast: &Ballast,
+) -> Result<(Database, Repairs), StateError> {
+    let known = dir.join(DATABASE).exists();
+    let kept = dir.join(repair::BACKUP).exists() || dir.join(repair::FACTS).exists();
+    let damage = match known || !kept {
+        true => match with_room(ballast, dir, || Database::open(dir, cache_bytes)) {
+            Err(StateError::Damaged { what }) => what,
+            opened => return Ok((opened?, Repairs::default())),
+        },
+        // A repair that was broken off, or somebody has removed it.
+        false => format!("the database in {}: it is missing", dir.display()),
+    };
+    tracing::error!(
+        %damage, "The state is damaged; it is set aside, and a new one is filled from its backup and the journal."
+    );
+    repair::set_aside(dir)?;
+    with_room(ballast, dir, || repair::refill(dir, cache_bytes))
+}
+
+/// Tries again without the ballast if the disk is full with it.
+fn with_room<T>(
+    ballast: &Ballast,
+    dir: &Path,
+    work: impl Fn() -> Result<T, StateError>,
+) -> Result<T, StateError> {
+    match work() {
         Err(error) if error.is_full() && ballast.is_whole() => {
             ballast.release().map_err(StateError::io("delete the ballast in", dir))?;
-            open_database(dir, cache_bytes)
+            work()
         }
         other => other,
-    }
-}
-
-/// How long a database that this process has just closed may go on holding its lock: sled's own threads end
-/// a little later than the last handle. Another process cannot hold it, since the state's folder has a lock of
-/// its own.
-const CLOSING: Duration = Duration::from_secs(30);
-
-/// sled tells it in words only.
-fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
-}
-
-fn open_database(dir: &Path, cache_bytes: u64) -> Result<Database, StateError> {
-    let folder = dir.join(DATABASE);
-    remove_unfinished(&folder)?;
-    let config =
-        sled::Config::new().path(&folder).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
-    let until = Instant::now() + CLOSING;
-    let db = loop {
-        // sled panics on some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StateError::Damaged { what: format!("the database in {}", folder.display()) })?;
-        match opened {
-            Err(error) if is_locked(&error) && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            opened => break opened.map_err(|error| explain(dir, error))?,
-        }
-    };
-    let path = folder.join("db");
-    let file = File::open(&path).map_err(StateError::io("open the database file", &path))?;
-    // sled does not sync its configuration and the folders that it makes.
-    for made in [&folder.join("conf"), &folder.join("blobs"), &folder, dir] {
-        let synced = File::open(made).and_then(|made| made.sync_all());
-        synced.map_err(StateError::io("sync", made))?;
-    }
-    Ok(Database { db, file, doubtful: false })
-}
-
-/// Removes what sled leaves behind when it is stopped while it writes a copy of its page table, or
-/// when the disk is full: it would take the piece for the newest copy, and call the database corrupt.
-fn remove_unfinished(folder: &Path) -> Result<(), StateError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(StateError::io("list", folder))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(StateError::io("list", folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            fs::remove_file(&path).map_err(StateError::io("remove", &path))?;
-        }
-    }
-    Ok(())
-}
-
-fn explain(dir: &Path, error: sled::Error) -> StateError {
-    match error {
-        sled::Error::Io(error) => StateError::io("use the database in", dir)(error),
-        sled::Error::Unsupported(reason) => {
-            StateError::Damaged { what: format!("the database in {} ({reason})", dir.display()) }
-        }
-        error => StateError::Damaged { what: format!("the database in {} ({error})", dir.display()) },
     }
 }

@@ -1,6 +1,8 @@
 //! The little that the state wants from a database: ordered keys, atomic batches, a real sync.
 
-use super::StateError;
+use picket_journal::Position;
+
+use super::{Repairs, StateError};
 
 /// Changes that are applied together: a key and its new value, or `None` to delete it. A key occurs
 /// once.
@@ -37,4 +39,35 @@ pub trait Table: Send + Sync {
 
     /// Bytes on disk.
     fn bytes(&self) -> u64;
+
+    /// Keeps a copy from which a damaged table is filled, as of a place of the journal. Nothing is applied
+    /// meanwhile. None from a table that keeps no copies.
+    fn back_up(&self, _at: Position) -> Result<Option<Backup>, StateError> {
+        Ok(None)
+    }
+
+    /// The copy that there is.
+    fn backed_up(&self) -> Option<Backup> {
+        None
+    }
+
+    /// Keeps a copy of the facts, if they have changed since the last. Nothing is applied meanwhile. What was
+    /// applied up to the given place is durable.
+    fn keep_facts(&self, _synced: Position) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// What was repaired since the table was opened first.
+    fn repairs(&self) -> Repairs {
+        Repairs::default()
+    }
+}
+
+/// A copy of the state beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backup {
+    /// Commits up to here are in it.
+    pub at: Position,
+    /// Its length.
+    pub bytes: u64,
 }

@@ -6,6 +6,7 @@
 //! encoded := version(u8) MessagePack
 //! ```
 
+use picket_journal::Position;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,6 +60,14 @@ pub(super) fn load<T: Versioned + DeserializeOwned>(
         Some(stored) => decode(&assemble(key, &stored, |piece| table.get(piece))?).map(Some),
         None => Ok(None),
     }
+}
+
+/// The applied position by what is stored under its key, for who has no table yet.
+pub(super) fn applied(stored: Option<&[u8]>) -> Result<Position, StateError> {
+    let Some(stored) = stored else { return Ok(Position::ZERO) };
+    // It is short, and has no pieces.
+    let encoded = assemble(&keys::applied(), stored, |_| Ok(None))?;
+    decode::<super::Applied>(&encoded).map(|found| found.position())
 }
 
 /// The encoded bytes of a stored value.

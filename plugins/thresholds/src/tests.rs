@@ -223,6 +223,26 @@ fn the_default_pack_knows_the_agent() {
 }
 
 #[test]
+fn the_default_pack_knows_forwarders() {
+    let to_a = ("forwarder", "a");
+    let waiting =
+        |seconds| default_pack(|host| gauge(host, "picket_forwarder_oldest_seconds", &[to_a], seconds));
+    assert_eq!(waiting(599.0), [""; 0]);
+    assert_eq!(waiting(601.0), ["ForwarderBehind warning"]);
+    assert_eq!(waiting(3601.0), ["ForwarderBehind warning", "ForwarderBehind critical"]);
+    let dropped = |per_second| {
+        let labels = [to_a, ("reason", "expelled")];
+        default_pack(|host| {
+            counter(host, "picket_forwarder_dropped_frames_total", &labels, per_second);
+        })
+    };
+    assert_eq!(dropped(0.0), [""; 0]);
+    assert_eq!(dropped(0.1), ["ResultsDropped critical"]);
+    let refused = default_pack(|host| counter(host, "picket_forwarder_refused_frames_total", &[to_a], 0.1));
+    assert_eq!(refused, ["ResultsRefused warning"]);
+}
+
+#[test]
 fn every_rule_of_the_default_pack_cites_a_duty_and_has_a_summary() {
     let host = with_pack(DEFAULT_PACK);
     for rule in start(&host).plugin().groups.values().flatten() {

@@ -1,4 +1,5 @@
-//! An analyzer that asks for a capability: it imports `series`, which is not granted by default.
+//! An analyzer that asks for a capability: it imports `series`, which is not granted by default. It returns what it
+//! sees as a sample.
 
 use picket_sdk::{Analyzer, Batch, NoConfig, Plugin, Report, Result, Setup, clock, series};
 
@@ -16,7 +17,9 @@ impl Analyzer for Watcher {
     fn analyze(&mut self, _batch: &Batch, report: &mut Report) -> Result<()> {
         let now = clock::now();
         let selection = series::select(&[series::metric("node_load1")], 0, now)?;
-        report.counter("rows_total", &[]).add(selection.rows(0).count() as u64);
+        let rows = selection.rows(0).count();
+        report.counter("rows_total", &[]).add(rows as u64);
+        report.sample("watched_rows", &[("metric", "node_load1")], rows as f64);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::ledger::{LEDGER, check_accounts, check_once, done};
 use picket_tests::{Node, NodeBuilder, SmallDisk, guest, until};
 
 /// The agent's own needs, a log's worth of results, and something to fill up, in MiB.
-const DISK: u32 = 64;
+pub(crate) const DISK: u32 = 64;
 
 fn node() -> NodeBuilder {
     Node::builder().install(&guest("ledger_one"), "ledger").config(LEDGER)
@@ -30,7 +30,7 @@ fn names(text: &str, place: &Path) -> bool {
 }
 
 /// Everything that an operator may look at tells of the full disk of the data folder, and the agent lives.
-fn is_told(node: &Node) {
+pub(crate) fn is_told(node: &Node) {
     let data = node.path("data");
     until("the agent is not ready", || {
         node.get("/readyz").filter(|answer| answer.status == 503 && names(&answer.body, &data))

@@ -11,15 +11,20 @@ pub(crate) fn describe(root: &Path) -> String {
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let compiler = output("rustc", &["--version"], root);
+    let date = output("date", &["--utc", "+%Y-%m-%d"], root);
+    format!(
+        "Made on {date} with {processor} ({cores} cores), {memory} of memory, Linux {}, {compiler}, commit {}.",
+        kernel.trim(),
+        commit(root),
+    )
+}
+
+/// The state of the source.
+pub(crate) fn commit(root: &Path) -> String {
     let commit = output("git", &["rev-parse", "--short=12", "HEAD"], root);
     let changed =
         if output("git", &["status", "--porcelain"], root).is_empty() { "" } else { " with changes" };
-    let date = output("date", &["--utc", "+%Y-%m-%d"], root);
-    format!(
-        "Made on {date} with {processor} ({cores} cores), {memory} of memory, Linux {}, {compiler}, commit {}{changed}.",
-        kernel.trim(),
-        if commit.is_empty() { "unknown" } else { &commit },
-    )
+    format!("{}{changed}", if commit.is_empty() { "unknown" } else { &commit })
 }
 
 fn field(path: &str, name: &str) -> Option<String> {

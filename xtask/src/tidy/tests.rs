@@ -40,7 +40,7 @@ const BROKEN: &[(&str, usize, &str, &str)] = &[
     ("fence", 2, "host/src/lib.rs", "//! L.\npub fn f(_: wasmtime::Engine) {}\n#![forbid(unsafe_code)]\n"),
     ("fence", 2, "host/src/sources/mod.rs", "//! S.\nuse crate::{model, agent};\n"),
     ("wall", 2, "host/src/sources/mod.rs", "//! S.\nuse super::forwarders;\n"),
-    ("wall", 3, "host/src/model/mod.rs", "//! M.\nuse super::model::A;\nuse crate::sources::B;\n"),
+    ("wall", 3, "host/src/telemetry/mod.rs", "//! T.\nuse crate::model::A;\nuse crate::sources::B;\n"),
     ("readable", 0, "host/src/lib.rs", "//! L.\n#![forbid(unsafe_code)]\nfn f( {\n"),
     ("header", 1, "host/src/model/mod.rs", "// No words.\n"),
     ("unwrap", 2, "host/src/model/mod.rs", "//! M.\nfn f(x: Option<u8>) -> u8 { x.unwrap() }\n"),

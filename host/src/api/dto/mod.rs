@@ -13,7 +13,7 @@ pub use finding::{FindingView, Findings, Pairs};
 pub use plugin::{Blame, Circuit, GenerationView, PluginCounts, PluginState, PluginView, Plugins, Rejection};
 pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
 pub use status::{
-    ConfigStatus, ForwarderStatus, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem, SourceStatus,
-    Status,
+    ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem,
+    SourceStatus, Status,
 };
 pub use time::Time;

@@ -78,17 +78,40 @@ pub struct SourceProblem {
 }
 
 /// A forwarder.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ForwarderStatus {
     /// Its name.
     pub name: String,
     /// Its kind.
     pub kind: String,
     /// Bytes of the journal that it has not carried yet.
-    pub behind_bytes: u64,
+    pub queued_bytes: u64,
+    /// Results of them, those included that it leaves out.
+    pub queued_frames: u64,
+    /// Age of the oldest of them in seconds.
+    pub oldest_seconds: f64,
+    /// Results that its receiver accepted since the agent started.
+    pub sent_frames: u64,
+    /// Results that its receiver refused for good since the agent started. They are set aside.
+    pub refused_frames: u64,
+    /// Results that were never sent, since the agent started: expelled at the journal's bounds, or damaged.
+    pub dropped_frames: u64,
+    /// It fails, and is tried only now and then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub circuit_open: bool,
+    /// Where what was refused is set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_file: Option<String>,
     /// What keeps it from carrying them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The answer of `/api/v1/forwarders`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Forwarders {
+    /// By name.
+    pub forwarders: Vec<ForwarderStatus>,
 }
 
 /// The journal.

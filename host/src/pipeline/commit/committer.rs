@@ -77,6 +77,11 @@ impl Committer {
         self.floors.set(name, position);
     }
 
+    /// Up to where a reader needs the journal no more, by its own word in this run or the last one.
+    pub fn floor(&self, name: &str) -> Option<Position> {
+        self.floors.of(name)
+    }
+
     /// Names all readers that there are. One that has never set its floor holds everything back; one
     /// that is known from the last run, and not named, nothing any more. Until this is called nothing is
     /// deleted, save at the journal's bound.

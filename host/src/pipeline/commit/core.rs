@@ -6,15 +6,29 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use picket_journal::{Journal, JournalError, Position};
 
-use super::floors::Floors;
+use super::floors::{END, Floors};
 use super::{CommitError, Config, DecodeError, Health, Metrics, STATE_SYNC_BYTES, payload};
-use crate::state::{State, StateError, Write};
+use crate::state::{Backup, State, StateError, Write};
 
 /// A replay applies this many bytes of commits in one batch: each batch costs sled a write.
 const REPLAY_BYTES: usize = 1 << 20;
 
 /// How long to wait before the state is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The state is backed up after so many bytes of commits, or twice the size of the last backup if that is more, so that
+/// backups are small beside commits; but before what is kept of the journal for it is exceeded.
+const BACKUP_BYTES: u64 = 8 << 20;
+
+/// And after this time, when there were commits.
+const BACKUP_EVERY: Duration = Duration::from_secs(600);
+
+/// The pause after a backup that failed.
+const BACKUP_RETRY: Duration = Duration::from_secs(60);
+
+/// So much of the journal is kept for the backup at most; a state whose backup is larger than a part of it
+/// loses what lies between when it is damaged.
+const BACKUP_KEEPS: u64 = 128 << 20;
 
 /// A commit on its way.
 pub(super) struct Request {
@@ -46,6 +60,11 @@ pub(super) struct Core {
     tried_at: Instant,
     unsynced_bytes: u64,
     synced_at: Instant,
+    /// What a damaged state would be filled from, if it keeps any.
+    backup: Option<Backup>,
+    /// When it was last tried to be backed up; none before the first time.
+    backed_up_at: Option<Instant>,
+    backup_failed: bool,
 }
 
 impl Core {
@@ -57,6 +76,7 @@ impl Core {
         metrics: Metrics,
     ) -> Result<Self, CommitError> {
         let floors = Floors::load(&state)?;
+        let backup = state.backed_up();
         let mut core = Self {
             journal,
             state,
@@ -69,7 +89,11 @@ impl Core {
             tried_at: Instant::now(),
             unsynced_bytes: 0,
             synced_at: Instant::now(),
+            backup,
+            backed_up_at: None,
+            backup_failed: false,
         };
+        core.metrics.repaired(core.state.repairs());
         core.replay()?;
         // After `kill -9` what the state shows may be in the system's cache only; readers are about to
         // act on it.
@@ -148,6 +172,7 @@ impl Core {
         timer.observe_duration();
         match synced {
             Ok((floor, synced)) => {
+                self.back_up_if_due(synced);
                 if let Err(error) = self.delete(synced, floor) {
                     tracing::warn!(%error, "Old segments of the journal cannot be deleted.");
                 }
@@ -241,6 +266,7 @@ impl Core {
         let recovered = self.state.reopen().map_err(CommitError::from).and_then(|()| self.replay());
         match recovered {
             Ok(()) => {
+                self.metrics.repaired(self.state.repairs());
                 self.state.set_behind(false);
                 self.failed = None;
                 self.metrics.state_reopened.inc();
@@ -269,6 +295,7 @@ impl Core {
                 state = %from, journal = %end,
                 "The journal ends before the state does: its end was damaged or its folder replaced."
             );
+            self.metrics.lost("journal-end");
             return Ok(self.journal.advance_past(from)?);
         }
         if from.segment + 1 < first.segment && from != end {
@@ -277,6 +304,7 @@ impl Core {
                 "The journal begins behind the state: the state was replaced or has lost what was synced. \
                  Commits between the two are missing from it."
             );
+            self.metrics.lost("journal-start");
         }
         let damaged = self.journal.tail().damage();
         let mut reader = self.journal.tail().reader(from);
@@ -302,6 +330,7 @@ impl Core {
         let skipped = self.journal.tail().damage().bytes - damaged.bytes;
         if skipped > 0 {
             tracing::error!(bytes = skipped, "Commits are lost to the state: the journal is damaged.");
+            self.metrics.lost("journal-damage");
         }
         // The last commits may be among the damaged ones.
         if self.state.applied()? < end {
@@ -310,8 +339,48 @@ impl Core {
         Ok(())
     }
 
+    /// Copies the state beside it now and then, for the case that it is damaged.
+    fn back_up_if_due(&mut self, synced: Position) {
+        if !self.is_backup_due(synced) {
+            return;
+        }
+        self.backed_up_at = Some(Instant::now());
+        match self.state.back_up() {
+            Ok(Some(backup)) => {
+                (self.backup, self.backup_failed) = (Some(backup), false);
+                self.metrics.backups.inc();
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.backup_failed = true;
+                self.metrics.backup_failures.inc();
+                tracing::warn!(%error, "The state cannot be backed up now; the last backup is kept.");
+            }
+        }
+    }
+
+    fn is_backup_due(&self, synced: Position) -> bool {
+        let has_passed = |time: Duration| self.backed_up_at.is_none_or(|at| at.elapsed() >= time);
+        match self.backup {
+            _ if self.backup_failed => has_passed(BACKUP_RETRY),
+            None => true,
+            Some(backup) if synced <= backup.at => false,
+            Some(backup) => {
+                let since = self.journal.tail().bytes_after(backup.at);
+                let often = BACKUP_BYTES.max(2 * backup.bytes).min(BACKUP_KEEPS / 2);
+                since >= often || has_passed(BACKUP_EVERY) && since >= backup.bytes / 8
+            }
+        }
+    }
+
+    /// What a state that is filled from its backup would need.
+    fn backup_floor(&self) -> Position {
+        let keeps = BACKUP_KEEPS.min(self.config.max_bytes.0 / 2);
+        self.backup.map_or(END, |backup| backup.at.max(self.journal.tail().keeping(keeps)))
+    }
+
     fn delete(&mut self, synced: Position, floor: Position) -> Result<(), JournalError> {
-        self.journal.delete_before(synced.min(floor))?;
+        self.journal.delete_before(synced.min(floor).min(self.backup_floor()))?;
         // Beyond the bound readers lose; the state never does.
         let bound = self.journal.tail().keeping(self.config.max_bytes.0).min(synced);
         let expelled = self.journal.delete_before(bound)?;

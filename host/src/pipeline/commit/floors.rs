@@ -14,7 +14,7 @@ use crate::state::{State, StateError};
 const PREFIX: &str = "floor/";
 
 /// Behind everything.
-const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
+pub(super) const END: Position = Position { segment: u64::MAX, offset: u64::MAX };
 
 type ByName = BTreeMap<String, Position>;
 
@@ -49,6 +49,10 @@ impl Floors {
 
     pub(super) fn set(&self, name: &str, position: Position) {
         self.shared().by_name.insert(name.to_owned(), position);
+    }
+
+    pub(super) fn of(&self, name: &str) -> Option<Position> {
+        self.shared().by_name.get(name).copied()
     }
 
     pub(super) fn set_readers(&self, names: &[String]) {

@@ -50,7 +50,7 @@ pub use drain::{Drain, DrainError};
 pub use error::CommitError;
 pub use health::Health;
 pub use metrics::{Metrics, disk_full};
-pub use payload::{DecodeError, frames, writes};
+pub use payload::{DecodeError, Packed, frames, packed, writes};
 pub use picket_journal::{Position, Tail};
 pub use thread::{CommitThread, start};
 

@@ -1,24 +1,31 @@
 //! A commit as the payload of one journal record.
 //!
 //! ```text
-//! payload := version(u8) length(u32, little-endian) frames writes
-//! frames  := MessagePack, `length` bytes: a list of frames as maps by field name
+//! payload := version(u8) events samples writes
+//! events  := count(u32) length(u32) MessagePack, `length` bytes: a list of frames as maps by field name
+//! samples := likewise
 //! writes  := MessagePack: a list of writes as maps by field name
 //! ```
 //!
-//! Field names cost bytes, and buy that fields can be added: a commit must be readable by the version
-//! that comes after an upgrade. Who only wants frames does not unpack the writes.
+//! In version 1 all frames stood in one list: `version(u8) length(u32) frames writes`.
+//!
+//! Numbers are little-endian. Field names cost bytes, and buy that fields can be added: a commit must be
+//! readable by the version that comes after an upgrade. Events and samples are apart, so that they are copied
+//! into their lanes without being unpacked; who only wants frames does not unpack the writes.
+
+use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
 use super::Commit;
-use crate::model::Frame;
+use crate::model::{Frame, Lane};
 use crate::state::Write;
 
 /// What is written, and the newest that is read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-const HEAD_BYTES: usize = 5;
+/// The version that did not know lanes.
+const WITHOUT_LANES: u8 = 1;
 
 /// A payload cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,20 +48,57 @@ pub enum DecodeError {
     },
 }
 
+/// Frames of one lane, as they are packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed<'a> {
+    /// How many.
+    pub count: u32,
+    /// MessagePack: a list of them.
+    pub frames: Cow<'a, [u8]>,
+}
+
 /// Packs a commit.
 pub(super) fn encode(commit: &Commit) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    let mut payload = vec![VERSION, 0, 0, 0, 0];
-    rmp_serde::encode::write_named(&mut payload, &commit.frames)?;
-    // A length that does not fit makes the record too long anyway.
-    let length = u32::try_from(payload.len() - HEAD_BYTES).unwrap_or(u32::MAX);
-    payload[1..HEAD_BYTES].copy_from_slice(&length.to_le_bytes());
+    let mut payload = vec![VERSION];
+    for (frames, count) in by_lane(&commit.frames)? {
+        // Numbers that do not fit make the record too long anyway.
+        let length = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+        payload.extend(count.to_le_bytes());
+        payload.extend(length.to_le_bytes());
+        payload.extend(frames);
+    }
     rmp_serde::encode::write_named(&mut payload, &commit.writes)?;
     Ok(payload)
 }
 
-/// The frames of a commit, from the payload of its record.
+/// Frames packed for each lane, and how many there are.
+fn by_lane(frames: &[Frame]) -> Result<[(Vec<u8>, u32); 2], rmp_serde::encode::Error> {
+    let pack = |lane: Lane| {
+        let frames: Vec<&Frame> = frames.iter().filter(|frame| Lane::of(frame.kind()) == lane).collect();
+        let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+        Ok::<_, rmp_serde::encode::Error>((rmp_serde::to_vec_named(&frames)?, count))
+    };
+    Ok([pack(Lane::Events)?, pack(Lane::Samples)?])
+}
+
+/// The frames of a commit, from the payload of its record: events before samples.
 pub fn frames(payload: &[u8]) -> Result<Vec<Frame>, DecodeError> {
-    unpack(split(payload)?.0, "frames")
+    let [events, samples] = packed(payload)?;
+    let mut frames: Vec<Frame> = unpack(&events.frames, "events")?;
+    frames.append(&mut unpack(&samples.frames, "samples")?);
+    Ok(frames)
+}
+
+/// The frames of a commit by lane, in the order of [`Lane::ALL`], as they are packed.
+pub fn packed(payload: &[u8]) -> Result<[Packed<'_>; 2], DecodeError> {
+    match split(payload)? {
+        (Frames::ByLane(lanes), _) => Ok(lanes),
+        (Frames::Mixed(frames), _) => {
+            let frames: Vec<Frame> = unpack(frames, "frames")?;
+            let packed = by_lane(&frames).map_err(|error| malformed(&error.to_string()))?;
+            Ok(packed.map(|(frames, count)| Packed { count, frames: frames.into() }))
+        }
+    }
 }
 
 /// The writes of a commit, from the payload of its record.
@@ -62,17 +106,41 @@ pub fn writes(payload: &[u8]) -> Result<Vec<Write>, DecodeError> {
     unpack(split(payload)?.1, "writes")
 }
 
-fn split(payload: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
-    let malformed = |reason: &str| DecodeError::Malformed { reason: reason.into() };
+/// The frames of a commit, as its version has them.
+enum Frames<'a> {
+    ByLane([Packed<'a>; 2]),
+    Mixed(&'a [u8]),
+}
+
+fn split(payload: &[u8]) -> Result<(Frames<'_>, &[u8]), DecodeError> {
     let (&version, rest) = payload.split_first().ok_or_else(|| malformed("it is empty"))?;
     match version {
-        VERSION => {}
-        0 => return Err(malformed("its version is 0")),
-        found => return Err(DecodeError::NewerVersion { found, known: VERSION }),
+        VERSION => {
+            let (events, rest) = part(rest).ok_or_else(|| malformed("it ends in its events"))?;
+            let (samples, writes) = part(rest).ok_or_else(|| malformed("it ends in its samples"))?;
+            Ok((Frames::ByLane([events, samples]), writes))
+        }
+        WITHOUT_LANES => {
+            let (length, rest) = rest.split_first_chunk().ok_or_else(|| malformed("it ends in its head"))?;
+            let length = u32::from_le_bytes(*length) as usize;
+            let (frames, writes) =
+                rest.split_at_checked(length).ok_or_else(|| malformed("it ends in its frames"))?;
+            Ok((Frames::Mixed(frames), writes))
+        }
+        0 => Err(malformed("its version is 0")),
+        found => Err(DecodeError::NewerVersion { found, known: VERSION }),
     }
-    let (length, rest) = rest.split_first_chunk().ok_or_else(|| malformed("it ends in its head"))?;
-    let length = u32::from_le_bytes(*length) as usize;
-    rest.split_at_checked(length).ok_or_else(|| malformed("it ends in its frames"))
+}
+
+fn malformed(reason: &str) -> DecodeError {
+    DecodeError::Malformed { reason: reason.into() }
+}
+
+fn part(rest: &[u8]) -> Option<(Packed<'_>, &[u8])> {
+    let (count, rest) = rest.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (frames, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((Packed { count: u32::from_le_bytes(*count), frames: frames.into() }, rest))
 }
 
 fn unpack<T: DeserializeOwned>(packed: &[u8], what: &str) -> Result<T, DecodeError> {

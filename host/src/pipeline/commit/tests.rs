@@ -6,6 +6,7 @@ mod full_disk;
 mod kill;
 mod model;
 mod panic;
+mod repair;
 mod thread;
 mod upgrade;
 

@@ -1,11 +1,13 @@
 //! Evaluations of an alert rule's groups, each at its own interval.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::call::Failure;
 use super::{Place, Worker};
 use crate::alerts::{Change, Evaluation, HeldAlert, RuleResult};
-use crate::model::{Digest, Frame, now_nanos};
+use crate::model::{Digest, Frame, Sample, now_nanos};
+use crate::pipeline::live::Owner;
 use crate::pipeline::results::{Results, labels, sample};
 use picket_sandbox::{self as guest, Group, Output};
 
@@ -89,12 +91,24 @@ impl Worker {
         let mut results = Results::default();
         results.state_writes(&origin.plugin, &output.writes);
         let mut rules = Vec::with_capacity(output.value.len());
+        let mut made = Vec::with_capacity(output.value.len());
         for result in output.value {
+            let mut keys = HashSet::new();
             let outcome = result.outcome.map(|output| {
-                output.samples.into_iter().for_each(|own| results.push(Frame::Sample(sample(own, time))));
+                for own in output.samples {
+                    let sample = sample(own, time);
+                    keys.insert(self.shared.live.key(&sample));
+                    results.push(Frame::Sample(sample));
+                }
                 output.alerts.into_iter().map(held).collect()
             });
+            // A rule that failed keeps its series as it keeps its alerts.
+            made.push((result.rule.clone(), outcome.is_ok().then_some(keys)));
             rules.push(RuleResult { rule: result.rule, outcome });
+        }
+        let next = self.recorded.next(&group, made);
+        for marker in self.markers(next.ended(), time) {
+            results.push(Frame::Sample(marker));
         }
         let interval = self.schedule.interval(&group);
         let evaluation = Evaluation { group, time, instant: Instant::now(), interval, results: rules };
@@ -104,7 +118,15 @@ impl Worker {
             tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
         }
         self.results.append(results);
-        self.commit_alerts(change);
+        if self.commit_alerts(change) {
+            self.recorded.accept(next);
+        }
+    }
+
+    /// The ends of series of this plugin.
+    fn markers(&self, ended: &[u64], time: u64) -> Vec<Sample> {
+        let owner = Owner::Plugin(self.generation.origin.plugin.clone());
+        self.shared.live.markers(&owner, ended, time)
     }
 
     /// Says whether it is committed.
@@ -122,7 +144,8 @@ impl Worker {
         committed
     }
 
-    /// Alerts of groups that the serving generation no longer has end. Says whether that is committed.
+    /// Alerts and recorded series of groups that the serving generation no longer has end. Says whether that is
+    /// committed.
     pub(super) fn retire_groups(&mut self) -> bool {
         self.retain_groups(&self.schedule.groups())
     }
@@ -133,8 +156,16 @@ impl Worker {
     }
 
     fn retain_groups(&mut self, groups: &[String]) -> bool {
-        let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now_nanos());
-        self.commit_alerts(change)
+        let now = now_nanos();
+        let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now);
+        for marker in self.markers(&self.recorded.beyond(groups), now) {
+            self.results.push(Frame::Sample(marker));
+        }
+        let committed = self.commit_alerts(change);
+        if committed {
+            self.recorded.retain(groups);
+        }
+        committed
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::call::pause_after;
 use super::{LONE_CHECKPOINT, Worker};
-use crate::model::{Block, Digest, Frame};
+use crate::model::{Block, Digest, Frame, now_nanos};
 use crate::pipeline::batch::selected;
 use crate::pipeline::commit::{Commit, CommitError};
+use crate::pipeline::live::Owner;
 use crate::pipeline::round::Round;
 use crate::state::Write;
 
@@ -72,7 +73,10 @@ impl Worker {
                 let samples: Vec<_> = results.samples().collect();
                 if !samples.is_empty() {
                     (self.shared.samples)(&samples);
+                    let owner = Owner::Plugin(self.generation.origin.plugin.clone());
+                    self.shared.live.made(&owner, samples, now_nanos());
                 }
+                self.shared.taps.committed(&self.generation.origin.plugin, &results.frames);
                 self.shared.plugin_metrics.add(&self.generation.origin.plugin, results.deltas);
                 Ok(())
             }

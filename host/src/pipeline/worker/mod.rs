@@ -5,13 +5,14 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `swap` exchanges generations, `land` commits, `thread` and `anew` are about threads that panic. What to
-//! do after a failure is decided by `round` and `circuit`.
+//! work, `recorded` knows which series rules make, `swap` exchanges generations, `land` commits, `thread` and
+//! `anew` are about threads that panic. What to do after a failure is decided by `round` and `circuit`.
 
 mod anew;
 mod call;
 mod evaluate;
 mod land;
+mod recorded;
 mod records;
 mod scan;
 mod swap;
@@ -32,6 +33,7 @@ use super::control::{Control, Ending, Prepare};
 use super::events;
 use super::generation::{Generation, Surroundings};
 use super::lane::{LaneReceiver, UNSETTLED, Wake};
+use super::live::LiveSeries;
 use super::metrics::{PluginMeter, WorkerMetrics};
 use super::plugin_metrics::PluginMetrics;
 use super::results::Results;
@@ -40,6 +42,7 @@ use super::spool::Spool;
 use super::work::Work;
 use crate::alerts::Alerts;
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
+use crate::tap::Taps;
 
 pub use super::events::{Event, Place};
 pub use anew::Anew;
@@ -60,6 +63,8 @@ pub struct Shared {
     pub committer: Committer,
     /// Where committed samples go besides.
     pub samples: SampleStore,
+    /// Series that are live, so that each that ends is told to end.
+    pub live: LiveSeries,
     /// Where members of containers wait to be scanned.
     pub spool: Spool,
     /// What plugins count.
@@ -68,6 +73,8 @@ pub struct Shared {
     pub metrics: WorkerMetrics,
     /// What happens to generations, for the lifecycle.
     pub events: Sender<Event>,
+    /// Where people see what plugins commit.
+    pub taps: Taps,
 }
 
 /// A generation that gave way and comes back if its successor's first call fails.
@@ -102,6 +109,8 @@ pub struct Worker {
     stalls: u32,
     alerts: Alerts,
     schedule: evaluate::Schedule,
+    /// What the last evaluations recorded.
+    recorded: recorded::Recorded,
     /// Whether alerts of groups that the generation does not have are still to be ended.
     retire_due: bool,
     /// Whether a group was evaluated since work was taken: they take turns.
@@ -170,6 +179,7 @@ impl Worker {
             commit_failures: 0,
             stalls: 0,
             alerts: start.alerts,
+            recorded: recorded::Recorded::default(),
             evaluated: false,
             anew: start.anew,
             last_snapshot: Instant::now(),

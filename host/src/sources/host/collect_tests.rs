@@ -101,6 +101,18 @@ fn names_labels_and_units_are_those_of_node_exporter() {
 }
 
 #[test]
+fn every_metric_says_what_it_is() {
+    use crate::sources::host::families;
+    let (_folder, config) = host();
+    let families = families();
+    for sample in collect(&config, &mut Counters::default()).samples {
+        let of_name: Vec<_> = families.iter().filter(|family| family.name == sample.name).collect();
+        assert_eq!(of_name.len(), 1, "{}", sample.name);
+        assert_eq!(of_name[0].grows, sample.name.ends_with("_total"), "{}", sample.name);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_leaves_the_others_alone() {
     let (folder, config) = host();
     fs::remove_file(folder.path().join("proc/loadavg")).unwrap();

@@ -1,7 +1,7 @@
 //! The host's own metrics as samples.
 //!
-//! `collect` reads them from the kernel, `source` does so at intervals; `mounts` reads the table of mounts,
-//! and `counters` keeps those of processors from stepping back.
+//! `collect` reads them from the kernel, `source` does so at intervals; `families` says what they are; `mounts`
+//! reads the table of mounts, and `counters` keeps those of processors from stepping back.
 
 pub mod config;
 
@@ -9,7 +9,9 @@ pub mod source;
 
 pub mod collect;
 mod counters;
+mod families;
 mod mounts;
 
 pub use config::Config;
 pub use counters::Counters;
+pub use families::{Family, families};

@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait SampleSink: Send + Sync {
     /// Samples of one time. The error says that upstream does not get them.
     fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted>;
+    /// There will be no more samples of this source: its series end. Not called when the agent stops.
+    fn ended(&self, source: &str);
 }
 
 /// Samples that cannot be committed; the reason is in the log already.
@@ -111,6 +113,7 @@ mod tests {
             assert!(samples.iter().any(|sample| sample.name == "node_load1"));
             Err(NotCommitted)
         }
+        fn ended(&self, _: &str) {}
     }
 
     #[test]

@@ -45,15 +45,6 @@ fn a_folder_in_use_is_refused_with_the_holder_and_a_remedy() {
 }
 
 #[test]
-fn a_damaged_database_is_an_error_and_not_a_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(open(folder.path()).unwrap());
-    fs::write(folder.path().join("db/conf"), b"this is no configuration of sled").unwrap();
-    let error = open(folder.path()).err().unwrap();
-    assert!(matches!(error, StateError::Damaged { .. }), "{error}");
-}
-
-#[test]
 fn a_page_table_that_was_being_written_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let state = open(folder.path()).unwrap();

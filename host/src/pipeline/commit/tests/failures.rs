@@ -172,7 +172,7 @@ fn a_commit_of_a_newer_version_stops_the_start_with_its_place() {
     let machine = Machine::new(0);
     let (mut journal, state) = machine.parts();
     let mut payload = payload::encode(&batch("p", 0, 1)).unwrap();
-    payload[0] = 2;
+    payload[0] = 3;
     journal.append(&payload).unwrap();
     journal.sync().unwrap();
     let error = Core::open(journal, state, Config::default(), metrics()).err().unwrap();
@@ -184,7 +184,7 @@ fn a_commit_of_a_newer_version_stops_the_start_with_its_place() {
 fn a_commit_that_does_not_unpack_is_passed_over_and_counted() {
     let machine = Machine::new(0);
     let (mut journal, state) = machine.parts();
-    for payload in [&b"\x01junk"[..], &payload::encode(&batch("p", 0, 1)).unwrap()] {
+    for payload in [&b"\x02junk"[..], &payload::encode(&batch("p", 0, 1)).unwrap()] {
         journal.append(payload).unwrap();
     }
     journal.sync().unwrap();

@@ -41,6 +41,8 @@ fn a_payload_of_version_1_is_read() {
     let commit = commit(Day(0));
     assert_eq!(frames(&payload).unwrap(), commit.frames);
     assert_eq!(writes(&payload).unwrap(), commit.writes);
+    let [events, samples] = packed(&payload).unwrap();
+    assert_eq!((events.count, samples.count), (0, 1));
 }
 
 #[test]

@@ -16,11 +16,12 @@ use crate::sources::metrics::Drop;
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 
 impl Tail {
-    /// Counts what was read for the first time by any reader.
+    /// Counts and shows what was read for the first time by any reader.
     pub(super) fn count(&mut self, index: usize, turn: &Turn<'_>) {
         let done = self.readers[index].reader.position().done;
         if done > self.counted {
             let chunk = &turn.buffers.chunk;
+            turn.routes.show(&self.stream, &chunk.data, &chunk.records);
             turn.metrics.read(chunk.records.len(), chunk.data.len() as u64);
             turn.metrics.drop_bytes(Drop::Cut, chunk.cut_bytes);
             turn.metrics.malformed(chunk.malformed);
