@@ -21,6 +21,8 @@ use crate::telemetry;
 /// How long the thread sleeps when nothing comes: what a forwarder does now and then without a batch is so late
 /// at most. Results and the order to stop wake it.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often what waits is shown while batches go: looking costs more than a small batch.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// How often a cursor is stored that moved only over records without a wanted frame: storing it
 /// saves reading them again, and nothing else.
 const STORE_SKIPPED_EVERY: Duration = Duration::from_secs(10);
@@ -45,6 +47,7 @@ pub(super) struct Worker {
     /// A note of `prepare` is not durable yet: no batch is sent before it is.
     note_unsynced: bool,
     stored_at: Instant,
+    shown_at: Instant,
     /// The forwarder is where the cursor's note says.
     resumed: bool,
 }
@@ -99,6 +102,7 @@ impl Worker {
             due: false,
             note_unsynced: false,
             stored_at: Instant::now(),
+            shown_at: Instant::now(),
             resumed: false,
         };
         // So that the lanes keep what is to be read from now on.
@@ -115,7 +119,10 @@ impl Worker {
             // Asked for first: what comes during the step ends the wait behind it.
             let version = self.lanes.version();
             let step = self.caught_step();
-            self.show(step.as_ref().err());
+            let busy = matches!(step, Ok(Step::Went)) && self.shown_at.elapsed() < SHOW_EVERY;
+            if !busy {
+                self.show(step.as_ref().err());
+            }
             match step {
                 Ok(Step::Went) => {}
                 Ok(Step::Waits(_)) if self.shared.stop().is_some() || self.lanes.is_closed() => break,
@@ -360,6 +367,7 @@ impl Worker {
     }
 
     fn show_queue(&mut self) {
+        self.shown_at = Instant::now();
         let (queued, oldest) = self.reading.queued(&self.cursor.places);
         self.deps.metrics.waiting(&self.name, queued.bytes, queued.frames, oldest);
         self.deps.metrics.circuit(&self.name, self.circuit.is_open());
