@@ -24,6 +24,7 @@ mod compression;
 mod forwarder;
 mod link;
 mod progress;
+mod severity;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod frame;
 mod kind;
 mod lane;
 mod units;
+mod word;
 
 pub use block::{Block, Record, Selection, Stream};
 pub use day::Day;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::active::{ActiveAlerts, Shared};
 use super::draft::{Draft, of_group};
 use super::evaluation::{Evaluation, checked};
-use super::metrics::{Metrics, word};
+use super::metrics::Metrics;
 use super::record::{self, Alert, Identity, RestoreError};
 use crate::model::{AlertState, Digest, Frame};
 use crate::state::Write;
@@ -191,7 +191,7 @@ impl Alerts {
     /// Takes the change that was committed.
     pub fn accept(&mut self, accept: Accept) {
         for state in &accept.transitions {
-            self.metrics.transitions.with_label_values(&[&*self.plugin, word(*state)]).inc();
+            self.metrics.transitions.with_label_values(&[&*self.plugin, state.word()]).inc();
         }
         self.metrics.refused.with_label_values(&[&*self.plugin]).inc_by(accept.refused);
         self.metrics.rule_errors.with_label_values(&[&*self.plugin]).inc_by(accept.errors);
@@ -211,7 +211,7 @@ impl Alerts {
         let alerts = self.read();
         for state in [AlertState::Pending, AlertState::Firing] {
             let count = alerts.values().filter(|alert| alert.life.state() == state).count();
-            let gauge = self.metrics.active.with_label_values(&[&*self.plugin, word(state)]);
+            let gauge = self.metrics.active.with_label_values(&[&*self.plugin, state.word()]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
@@ -231,7 +231,7 @@ impl Drop for Alerts {
         self.view.detach(&self.plugin, &self.alerts);
         for state in [AlertState::Pending, AlertState::Firing] {
             // It is missing only when a keeper of the same name was dropped before this one.
-            let _ = self.metrics.active.remove_label_values(&[&*self.plugin, word(state)]);
+            let _ = self.metrics.active.remove_label_values(&[&*self.plugin, state.word()]);
         }
     }
 }

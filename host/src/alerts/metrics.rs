@@ -2,8 +2,6 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::model::AlertState;
-
 /// Metrics of all plugins' alerts.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -45,14 +43,5 @@ impl Metrics {
         registry.register(Box::new(metrics.rule_errors.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         Ok(metrics)
-    }
-}
-
-/// The value of the label `state`.
-pub(super) fn word(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
     }
 }

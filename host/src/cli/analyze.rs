@@ -45,7 +45,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
             .findings
             .iter()
             .rev()
-            .map(|(severity, count)| format!("{count} {}", name(*severity)))
+            .map(|(severity, count)| format!("{count} {}", severity.word()))
             .collect();
         let found = if found.is_empty() { "nothing found".to_owned() } else { found.join(", ") };
         eprintln!("{} files, {} records, {}: {found}", summary.files, summary.records, bytes(summary.bytes));
@@ -72,14 +72,4 @@ fn whole(file: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     anyhow::ensure!(path.is_file(), "{shown} is no file; name the files in it, such as {shown}/*.log");
     File::open(&path).with_context(|| format!("{shown} cannot be read"))?;
     Ok(path)
-}
-
-fn name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
 }

@@ -67,35 +67,35 @@ impl Paint {
 
     /// A severity, eight characters wide.
     pub(super) fn severity(self, severity: Severity) -> String {
-        let (code, name) = match severity {
-            Severity::Info => ("2", "info"),
-            Severity::Low => ("36", "low"),
-            Severity::Medium => ("33", "medium"),
-            Severity::High => ("31", "high"),
-            Severity::Critical => ("1;31", "critical"),
+        let code = match severity {
+            Severity::Info => "2",
+            Severity::Low => "36",
+            Severity::Medium => "33",
+            Severity::High => "31",
+            Severity::Critical => "1;31",
         };
-        self.with(code, &format!("{name:8}"))
+        self.with(code, &format!("{:8}", severity.word()))
     }
 
     /// A verdict, ten characters wide.
     pub(super) fn verdict(self, verdict: VerdictKind) -> String {
-        let (code, name) = match verdict {
-            VerdictKind::Clean => ("32", "clean"),
-            VerdictKind::Skipped => ("2", "skipped"),
-            VerdictKind::Suspicious => ("33", "suspicious"),
-            VerdictKind::Malicious => ("1;31", "malicious"),
+        let code = match verdict {
+            VerdictKind::Clean => "32",
+            VerdictKind::Skipped => "2",
+            VerdictKind::Suspicious => "33",
+            VerdictKind::Malicious => "1;31",
         };
-        self.with(code, &format!("{name:10}"))
+        self.with(code, &format!("{:10}", verdict.word()))
     }
 
     /// An alert's state, eight characters wide.
     pub(super) fn alert(self, state: AlertState) -> String {
-        let (code, name) = match state {
-            AlertState::Pending => ("33", "pending"),
-            AlertState::Firing => ("31", "firing"),
-            AlertState::Resolved => ("32", "resolved"),
+        let code = match state {
+            AlertState::Pending => "33",
+            AlertState::Firing => "31",
+            AlertState::Resolved => "32",
         };
-        self.with(code, &format!("{name:8}"))
+        self.with(code, &format!("{:8}", state.word()))
     }
 }
 

@@ -95,7 +95,7 @@ fn show(told: &Told, paint: Paint) -> String {
         (Some(stream), Some(offset)) => format!(" {}:{offset}", escape(stream)),
         _ => String::new(),
     };
-    let kind = line.kind.map(|kind| format!(" {}", format!("{kind:?}").to_lowercase())).unwrap_or_default();
+    let kind = line.kind.map(|kind| format!(" {}", kind.word())).unwrap_or_default();
     let outcome = match line.outcome {
         None => String::new(),
         Some(Outcome::Accepted) => format!(" {}", paint.good("accepted")),

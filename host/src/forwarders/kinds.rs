@@ -127,12 +127,11 @@ impl Config {
     /// Where it sends to, for messages; none when what its probe finds names that itself. A query may hold a token,
     /// and is left out.
     pub fn receiver(&self) -> Option<String> {
-        let shown = |url: &http::Url| url.to_string().split('?').next().unwrap_or_default().to_owned();
         match self {
             Self::Alertmanager(_) | Self::File(_) | Self::Webhook(_) => None,
             Self::Fluent(config) => Some(config.address.to_string()),
-            Self::Otlp(config) => Some(shown(&config.url)),
-            Self::RemoteWrite(config) => Some(shown(&config.url)),
+            Self::Otlp(config) => Some(config.url.shown()),
+            Self::RemoteWrite(config) => Some(config.url.shown()),
         }
     }
 

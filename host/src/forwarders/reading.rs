@@ -16,8 +16,6 @@ pub(super) struct Reading {
     readers: [Option<LaneReader>; 2],
     /// When this process first saw that something waits in a lane.
     waiting: [Option<Instant>; 2],
-    /// The age of the record behind a place, so that it is read once.
-    oldest: [Option<(Place, u64)>; 2],
     /// What is left of records that did not fit into a batch.
     rests: [Option<Rest>; 2],
     /// The kinds that are wanted.
@@ -82,16 +80,7 @@ impl Reading {
             let wanted = kinds.iter().any(|kind| Lane::of(*kind) == lane);
             wanted.then(|| lanes.reader(lane, places[lane.index()]))
         });
-        Self {
-            readers,
-            waiting: [None; 2],
-            oldest: [None; 2],
-            rests: [None, None],
-            kinds,
-            select,
-            limits,
-            turn: 0,
-        }
+        Self { readers, waiting: [None; 2], rests: [None, None], kinds, select, limits, turn: 0 }
     }
 
     /// Whether anything of a lane is wanted.
@@ -116,7 +105,7 @@ impl Reading {
 
     /// After how long a lane is to be read; none when nothing is there.
     fn due(&mut self, at: usize, place: Place, hurry: bool) -> Option<Duration> {
-        let reader = self.readers[at].as_ref()?;
+        let reader = self.readers[at].as_mut()?;
         if !reader.has_more(place) {
             self.waiting[at] = None;
             return None;
@@ -185,7 +174,7 @@ impl Reading {
     /// How much waits behind these places, and for how long it has waited.
     pub(super) fn queued(&mut self, places: &[Place; 2]) -> (Queued, Duration) {
         let (mut sum, mut oldest) = (Queued::default(), None);
-        for (at, reader) in self.readers.iter().enumerate() {
+        for (at, reader) in self.readers.iter_mut().enumerate() {
             let Some(reader) = reader else { continue };
             let Queued { bytes, frames } = reader.queued(places[at]);
             if bytes == 0 {
@@ -193,9 +182,7 @@ impl Reading {
             }
             sum.bytes += bytes;
             sum.frames += frames;
-            let known = self.oldest[at].filter(|(place, _)| *place == places[at]).map(|(_, time)| time);
-            if let Some(time) = known.or_else(|| reader.oldest(places[at])) {
-                self.oldest[at] = Some((places[at], time));
+            if let Some(time) = reader.oldest(places[at]) {
                 oldest = Some(oldest.map_or(time, |other: u64| other.min(time)));
             }
         }

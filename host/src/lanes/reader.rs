@@ -49,8 +49,6 @@ pub struct Batch {
     pub frames: Vec<Frame>,
     /// Its bytes in the lane.
     pub bytes: usize,
-    /// Unix time in nanoseconds at which it came into the lane.
-    pub time: u64,
     /// Where it begins.
     pub position: Position,
     /// The number of its first frame.
@@ -87,12 +85,23 @@ pub struct LaneReader {
     /// Since the last record that was returned.
     lost: Lost,
     end: Arc<AtomicU64>,
+    /// What comes first behind a place, so that it is read once.
+    front: Option<(Place, Front)>,
+}
+
+/// What a record says of itself before its frames are unpacked.
+#[derive(Debug, Clone, Copy)]
+struct Front {
+    /// When it came into the lane, Unix time in nanoseconds.
+    time: u64,
+    /// The number of its first frame.
+    first: u64,
 }
 
 impl LaneReader {
     pub(super) fn new(tail: Tail, end: Arc<AtomicU64>, place: Place) -> Self {
         let reader = tail.reader(place.position());
-        Self { tail, reader, place, lost: Lost::default(), end }
+        Self { tail, reader, place, lost: Lost::default(), end, front: None }
     }
 
     /// Goes to a place.
@@ -137,9 +146,9 @@ impl LaneReader {
                 Ok(mut frames) => {
                     frames.drain(..frames.len().min(usize::try_from(had).unwrap_or(usize::MAX)));
                     let lost = std::mem::take(&mut self.lost);
-                    let (bytes, time, place) = (entry.payload.len(), head.time, self.place);
+                    let (bytes, place) = (entry.payload.len(), self.place);
                     let (position, first) = (entry.position, head.first.saturating_add(had));
-                    return Ok(Some(Batch { frames, bytes, time, position, first, place, lost }));
+                    return Ok(Some(Batch { frames, bytes, position, first, place, lost }));
                 }
                 Err(error) => {
                     tracing::error!(position = %entry.position, %error, "Frames of a lane cannot be read.");
@@ -162,15 +171,18 @@ impl LaneReader {
     }
 
     /// When the first record behind a place came into the lane, Unix time in nanoseconds; none when there is none.
-    pub fn oldest(&self, place: Place) -> Option<u64> {
-        let entry = self.tail.reader(place.position()).next().ok()??;
-        record::decode(&entry.payload).ok().map(|(head, _)| head.time)
+    pub fn oldest(&mut self, place: Place) -> Option<u64> {
+        self.front(place).map(|front| front.time)
     }
 
-    /// The number of the first frame behind a place.
-    fn first(&self, place: Place) -> Option<u64> {
+    fn front(&mut self, place: Place) -> Option<Front> {
+        if let Some((_, front)) = self.front.filter(|(known, _)| *known == place) {
+            return Some(front);
+        }
         let entry = self.tail.reader(place.position()).next().ok()??;
-        record::decode(&entry.payload).ok().map(|(head, _)| head.first)
+        let (Head { time, first, .. }, _) = record::decode(&entry.payload).ok()?;
+        self.front = Some((place, Front { time, first }));
+        Some(Front { time, first })
     }
 
     /// Whether a durable record follows a place.
@@ -179,14 +191,15 @@ impl LaneReader {
     }
 
     /// What lies behind a place.
-    pub fn queued(&self, place: Place) -> Queued {
+    pub fn queued(&mut self, place: Place) -> Queued {
         if !self.has_more(place) {
             return Queued::default();
         }
+        let next = place.next.or_else(|| self.front(place).map(|front| front.first));
         let end = self.end.load(Ordering::Acquire);
         Queued {
             bytes: self.tail.bytes_after(place.position()),
-            frames: end.saturating_sub(place.next.or_else(|| self.first(place)).unwrap_or(end)),
+            frames: end.saturating_sub(next.unwrap_or(end)),
         }
     }
 }

@@ -144,15 +144,7 @@ impl FluentForwarder {
     }
 
     fn tag(&self, kind: FrameKind) -> String {
-        let word = match kind {
-            FrameKind::Finding => "finding",
-            FrameKind::Verdict => "verdict",
-            FrameKind::Alert => "alert",
-            FrameKind::Sample => "sample",
-            FrameKind::Evidence => "evidence",
-            FrameKind::Notice => "notice",
-        };
-        format!("{}.{word}", self.config.tag)
+        format!("{}.{}", self.config.tag, kind.word())
     }
 }
 

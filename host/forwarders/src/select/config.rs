@@ -16,8 +16,9 @@ pub struct Config {
     /// the receiver can take.
     pub include: BTreeSet<FrameKind>,
     /// What is less severe is left out: findings; verdicts, of which `malicious` counts as `high`, `suspicious`
-    /// as `medium`, the others as `info`; and alerts whose label `severity` is one of `info`, `low`, `medium`,
-    /// `high`, `critical`, or `warning`, which counts as `medium`. Alerts without such a word are sent.
+    /// as `medium`, `skipped` as `low` and `clean` as `info`; and alerts by their label `severity`: one of these
+    /// words, or one that rules for Prometheus use, such as `page` (`critical`), `error` (`high`) and `warning`
+    /// (`medium`). Alerts without a word that is known are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_severity: Option<Severity>,
     /// Only what these plugins made. Samples do not tell who made them and are sent: use `relabel` for them.

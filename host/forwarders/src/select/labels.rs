@@ -1,10 +1,10 @@
 //! How frames look to rules, and back: samples and alerts by their labels, findings by their attributes, all with
 //! labels about them that begin with `__`.
 
-use picket_model::{AlertState, Frame, FrameKind, Label, VerdictKind};
+use picket_model::{Frame, Label};
 
-use super::severity;
 use crate::relabel::Rules;
+use crate::severity;
 
 /// The label that holds a metric's name.
 const NAME: &str = "__name__";
@@ -87,13 +87,13 @@ pub(super) fn source(frame: &Frame) -> Option<&str> {
 
 /// What is known about a frame.
 fn about(frame: &Frame) -> Vec<Label> {
-    let mut labels = vec![label("__kind__", kind_word(frame.kind()))];
+    let mut labels = vec![label("__kind__", frame.kind().word())];
     if let Some((_, origin)) = frame.origin() {
         labels.push(label("__plugin__", &origin.plugin));
         labels.push(label("__generation__", &origin.generation.to_string()));
     }
     if let Some(severity) = severity::of(frame) {
-        labels.push(label("__severity__", severity::word(severity)));
+        labels.push(label("__severity__", severity.word()));
     }
     if let Some(source) = source(frame) {
         labels.push(label("__source__", source));
@@ -101,14 +101,10 @@ fn about(frame: &Frame) -> Vec<Label> {
     let more: Vec<(&str, &str)> = match frame {
         Frame::Finding(finding) => vec![("__rule__", &finding.rule), ("__stream__", &finding.stream)],
         Frame::Verdict(verdict) => {
-            vec![("__stream__", &verdict.path), ("__verdict__", verdict_word(verdict.verdict))]
+            vec![("__stream__", &verdict.path), ("__verdict__", verdict.verdict.word())]
         }
         Frame::Alert(alert) => {
-            vec![
-                ("__rule__", &alert.rule),
-                ("__group__", &alert.group),
-                ("__state__", state_word(alert.state)),
-            ]
+            vec![("__rule__", &alert.rule), ("__group__", &alert.group), ("__state__", alert.state.word())]
         }
         Frame::Evidence(evidence) => vec![("__stream__", &evidence.stream)],
         Frame::Sample(_) | Frame::Notice(_) => Vec::new(),
@@ -122,32 +118,4 @@ fn about(frame: &Frame) -> Vec<Label> {
 
 fn label(name: &str, value: &str) -> Label {
     Label { name: name.to_owned(), value: value.to_owned() }
-}
-
-fn kind_word(kind: FrameKind) -> &'static str {
-    match kind {
-        FrameKind::Finding => "finding",
-        FrameKind::Verdict => "verdict",
-        FrameKind::Alert => "alert",
-        FrameKind::Sample => "sample",
-        FrameKind::Evidence => "evidence",
-        FrameKind::Notice => "notice",
-    }
-}
-
-fn state_word(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
-    }
-}
-
-fn verdict_word(verdict: VerdictKind) -> &'static str {
-    match verdict {
-        VerdictKind::Clean => "clean",
-        VerdictKind::Skipped => "skipped",
-        VerdictKind::Suspicious => "suspicious",
-        VerdictKind::Malicious => "malicious",
-    }
 }

@@ -5,11 +5,11 @@
 
 mod config;
 mod labels;
-mod severity;
 
 use picket_model::{Frame, FrameKind, Label};
 
 use crate::relabel::{self, RuleError, Rules};
+use crate::severity;
 pub use config::Config;
 
 #[cfg(test)]

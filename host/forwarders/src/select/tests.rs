@@ -103,7 +103,7 @@ fn all() -> Vec<Frame> {
 fn passing(text: &str) -> String {
     let select = select(text);
     let passing = all().into_iter().filter_map(|frame| select.apply(frame));
-    let words: Vec<String> = passing.map(|frame| format!("{:?}", frame.kind()).to_lowercase()).collect();
+    let words: Vec<String> = passing.map(|frame| frame.kind().word().to_owned()).collect();
     words.join(" ")
 }
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use picket_model::{AlertEvent, AlertState, Digest, Frame, LifecycleEvent, Severity, VerdictKind};
+use picket_model::{AlertState, Digest, Frame, LifecycleEvent, Severity, VerdictKind};
 use serde::Serialize;
 
 use crate::file::encode::{Line, Rfc3339};
+use crate::severity;
 
 /// `{"type": "picket.finding", "timestamp": "…", "data": {…}}`, where `data` is the line of the `file` forwarder.
 #[derive(Serialize)]
@@ -60,15 +61,7 @@ pub fn is_wanted(frame: &Frame, verdicts: &BTreeSet<VerdictKind>) -> bool {
 /// How bad it is, by which it is routed. The end of an alert is as bad as the alert, so that those who were
 /// told of the one are told of the other.
 pub fn severity(frame: &Frame) -> Severity {
-    match frame {
-        Frame::Finding(finding) => finding.severity,
-        Frame::Verdict(verdict) => match verdict.verdict {
-            VerdictKind::Malicious => Severity::Critical,
-            VerdictKind::Suspicious => Severity::High,
-            VerdictKind::Skipped => Severity::Low,
-            VerdictKind::Clean => Severity::Info,
-        },
-        Frame::Alert(alert) => alert_severity(alert),
+    severity::of(frame).unwrap_or_else(|| match frame {
         Frame::Evidence(_) => Severity::Low,
         Frame::Notice(notice) => match notice.event {
             LifecycleEvent::Rejected | LifecycleEvent::CircuitOpened | LifecycleEvent::ThreadEnded => {
@@ -79,17 +72,7 @@ pub fn severity(frame: &Frame) -> Severity {
             }
         },
         Frame::Sample(_) => Severity::Info,
-    }
-}
-
-/// By the label `severity`, in our words or in those that rules for Prometheus use; `medium` without one.
-fn alert_severity(alert: &AlertEvent) -> Severity {
-    let label = alert.labels.iter().find(|label| label.name == "severity");
-    match label.map(|label| label.value.to_ascii_lowercase()).as_deref() {
-        Some("critical" | "page" | "emergency" | "fatal") => Severity::Critical,
-        Some("high" | "error" | "major") => Severity::High,
-        Some("low" | "minor" | "notice") => Severity::Low,
-        Some("info" | "informational" | "none" | "debug") => Severity::Info,
-        _ => Severity::Medium,
-    }
+        // An alert that does not say it.
+        Frame::Alert(_) | Frame::Finding(_) | Frame::Verdict(_) => Severity::Medium,
+    })
 }

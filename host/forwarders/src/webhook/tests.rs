@@ -441,7 +441,7 @@ fn a_template_makes_the_body() {
         "lines": "Number 1.\nuser: root\n/var/log/auth.log\nauth-guard on node-1",
     });
     assert_eq!(seen[0].json(), expected);
-    assert_eq!((&seen[1].json()["sev"], &seen[1].json()["user"]), (&json!("critical"), &json!(null)));
+    assert_eq!((&seen[1].json()["sev"], &seen[1].json()["user"]), (&json!("high"), &json!(null)));
     let text = template("{{ tag }} <{{ message }}>{{ nothing }}", "text/plain").unwrap();
     assert_eq!(&text.render(&found(1), "n").unwrap()[..], b"HIGH <Number 1.>");
 }

@@ -27,6 +27,9 @@ const VERSION: u8 = 2;
 /// The version that did not know lanes.
 const WITHOUT_LANES: u8 = 1;
 
+/// Count and length of a lane's part.
+const PART_HEAD_BYTES: usize = 8;
+
 /// A payload cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -60,25 +63,24 @@ pub struct Packed<'a> {
 /// Packs a commit.
 pub(super) fn encode(commit: &Commit) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let mut payload = vec![VERSION];
-    for (frames, count) in by_lane(&commit.frames)? {
+    for lane in Lane::ALL {
+        let head = payload.len();
+        payload.extend([0; PART_HEAD_BYTES]);
+        let count = pack(&commit.frames, lane, &mut payload)?;
         // Numbers that do not fit make the record too long anyway.
-        let length = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-        payload.extend(count.to_le_bytes());
-        payload.extend(length.to_le_bytes());
-        payload.extend(frames);
+        let length = u32::try_from(payload.len() - head - PART_HEAD_BYTES).unwrap_or(u32::MAX);
+        payload[head..head + 4].copy_from_slice(&count.to_le_bytes());
+        payload[head + 4..head + PART_HEAD_BYTES].copy_from_slice(&length.to_le_bytes());
     }
     rmp_serde::encode::write_named(&mut payload, &commit.writes)?;
     Ok(payload)
 }
 
-/// Frames packed for each lane, and how many there are.
-fn by_lane(frames: &[Frame]) -> Result<[(Vec<u8>, u32); 2], rmp_serde::encode::Error> {
-    let pack = |lane: Lane| {
-        let frames: Vec<&Frame> = frames.iter().filter(|frame| Lane::of(frame.kind()) == lane).collect();
-        let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-        Ok::<_, rmp_serde::encode::Error>((rmp_serde::to_vec_named(&frames)?, count))
-    };
-    Ok([pack(Lane::Events)?, pack(Lane::Samples)?])
+/// Packs the frames of a lane behind what is there. Returns how many they are.
+fn pack(frames: &[Frame], lane: Lane, into: &mut Vec<u8>) -> Result<u32, rmp_serde::encode::Error> {
+    let frames: Vec<&Frame> = frames.iter().filter(|frame| Lane::of(frame.kind()) == lane).collect();
+    rmp_serde::encode::write_named(into, &frames)?;
+    Ok(u32::try_from(frames.len()).unwrap_or(u32::MAX))
 }
 
 /// The frames of a commit, from the payload of its record: events before samples.
@@ -95,8 +97,12 @@ pub fn packed(payload: &[u8]) -> Result<[Packed<'_>; 2], DecodeError> {
         (Frames::ByLane(lanes), _) => Ok(lanes),
         (Frames::Mixed(frames), _) => {
             let frames: Vec<Frame> = unpack(frames, "frames")?;
-            let packed = by_lane(&frames).map_err(|error| malformed(&error.to_string()))?;
-            Ok(packed.map(|(frames, count)| Packed { count, frames: frames.into() }))
+            let packed = |lane| {
+                let mut into = Vec::new();
+                let count = pack(&frames, lane, &mut into).map_err(|error| malformed(&error.to_string()))?;
+                Ok(Packed { count, frames: into.into() })
+            };
+            Ok([packed(Lane::Events)?, packed(Lane::Samples)?])
         }
     }
 }

@@ -12,10 +12,11 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use picket_model::{
     AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, Notice, Origin, Severity,
-    Verdict, VerdictKind,
+    Verdict,
 };
 
 use super::attributes::Attributes;
+use crate::severity;
 
 // Numbers of the log data model ("SeverityNumber"). Picket's words stand where appendix B of the data model puts
 // the words of Syslog.
@@ -82,13 +83,7 @@ fn record(frame: &Frame) -> Option<LogRecord> {
 }
 
 fn finding(finding: &Finding) -> Event {
-    let (severity, word) = match finding.severity {
-        Severity::Info => (INFO, "info"),
-        Severity::Low => (INFO2, "low"),
-        Severity::Medium => (WARN, "medium"),
-        Severity::High => (ERROR, "high"),
-        Severity::Critical => (ERROR2, "critical"),
-    };
+    let word = finding.severity.word();
     let mut attributes = Attributes::of_event(finding.id);
     attributes.text("security_rule.name", &*finding.rule);
     attributes.text("security_rule.ruleset.name", &*finding.origin.plugin);
@@ -104,7 +99,7 @@ fn finding(finding: &Finding) -> Event {
     attributes.labels("picket.finding.attributes.", &finding.attributes);
     Event {
         name: "picket.finding".into(),
-        severity,
+        severity: number(finding.severity),
         severity_text: word.into(),
         body: finding.message.clone(),
         attributes,
@@ -112,12 +107,7 @@ fn finding(finding: &Finding) -> Event {
 }
 
 fn verdict(verdict: &Verdict) -> Event {
-    let (severity, word) = match verdict.verdict {
-        VerdictKind::Clean => (INFO, "clean"),
-        VerdictKind::Skipped => (INFO2, "skipped"),
-        VerdictKind::Suspicious => (WARN, "suspicious"),
-        VerdictKind::Malicious => (ERROR, "malicious"),
-    };
+    let word = verdict.verdict.word();
     let mut attributes = Attributes::of_event(verdict.id);
     attributes.text("picket.verdict", word);
     attributes.file("file", &verdict.path);
@@ -126,7 +116,7 @@ fn verdict(verdict: &Verdict) -> Event {
     attributes.text_unless_empty("picket.source", &verdict.source);
     Event {
         name: "picket.verdict".into(),
-        severity,
+        severity: number(severity::of_verdict(verdict)),
         severity_text: String::new(),
         body: or(&verdict.reason, || format!("{} is {word}.", verdict.path)),
         attributes,
@@ -138,10 +128,11 @@ fn alert(alert: &AlertEvent) -> Event {
         labels.iter().find(|label| label.name == name).map(|label| label.value.clone()).unwrap_or_default()
     };
     let severity_text = value_of(&alert.labels, "severity");
-    let (severity, word) = match alert.state {
-        AlertState::Pending => (INFO, "pending"),
-        AlertState::Firing => (severity_of(&severity_text), "firing"),
-        AlertState::Resolved => (INFO, "resolved"),
+    let word = alert.state.word();
+    let severity = match alert.state {
+        AlertState::Pending | AlertState::Resolved => INFO,
+        // An alert that does not say how bad it is is an error.
+        AlertState::Firing => severity::of_alert(alert).map_or(ERROR, number),
     };
     let mut attributes = Attributes::of_event(alert.id);
     attributes.text("security_rule.name", &*alert.rule);
@@ -160,14 +151,13 @@ fn alert(alert: &AlertEvent) -> Event {
     }
 }
 
-/// A firing alert is an error unless its label `severity` says less or more, in the usual words.
-fn severity_of(word: &str) -> i32 {
-    match word {
-        "info" | "none" => INFO,
-        "low" => INFO2,
-        "warning" | "medium" => WARN,
-        "critical" => ERROR2,
-        _ => ERROR,
+fn number(severity: Severity) -> i32 {
+    match severity {
+        Severity::Info => INFO,
+        Severity::Low => INFO2,
+        Severity::Medium => WARN,
+        Severity::High => ERROR,
+        Severity::Critical => ERROR2,
     }
 }
 

@@ -147,8 +147,8 @@ fn severities_are_those_of_the_data_model() {
         record(&Frame::Alert(alert)).severity_number
     };
     assert_eq!(
-        ["info", "warning", "page", "critical"].map(|word| number(AlertState::Firing, word)),
-        [9, 13, 17, 18]
+        ["info", "warning", "error", "page", "critical", "?"].map(|word| number(AlertState::Firing, word)),
+        [9, 13, 17, 18, 18, 17]
     );
     assert_eq!(number(AlertState::Pending, "critical"), 9);
     assert_eq!(number(AlertState::Resolved, "critical"), 9);
