@@ -11,7 +11,7 @@ use picket_sandbox::Engine;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
-use crate::alerts::ActiveAlerts;
+use crate::alerts::{ActiveAlerts, NewSilence, SilenceError, Silences};
 use crate::api::dto::{self, Time};
 use crate::api::{FindingQuery, FindingsError, TapError, View};
 use crate::archive::{Query, SearchError};
@@ -30,6 +30,7 @@ pub(super) struct Shown {
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
     alerts: ActiveAlerts,
+    silences: Silences,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -63,6 +64,7 @@ impl Shown {
             series: core.series.clone(),
             engine: core.engine.clone(),
             alerts: core.active_alerts.clone(),
+            silences: core.silences.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -286,7 +288,9 @@ impl View for AgentView {
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
+        let silences = self.shown.silences.active(now_nanos());
         let view = |alert: crate::alerts::ActiveAlert| dto::AlertView {
+            silenced_by: silences.first_of(&alert.labels).map(str::to_owned),
             plugin: alert.plugin,
             generation: alert.generation,
             group: alert.group,
@@ -298,6 +302,31 @@ impl View for AgentView {
             active_since: Time(alert.active_since),
         };
         self.shown.alerts.list().into_iter().map(view).collect()
+    }
+
+    fn silences(&self) -> dto::Silences {
+        let now = now_nanos();
+        let all = self.shown.silences.list().into_iter();
+        dto::Silences { silences: all.map(|silence| dto::SilenceView::of(silence, now)).collect() }
+    }
+
+    fn add_silence(&self, wanted: NewSilence) -> Result<dto::SilenceView, SilenceError> {
+        let now = now_nanos();
+        let made = self.shown.silences.add(wanted, now)?;
+        tracing::info!(
+            id = made.id,
+            by = made.what.created_by,
+            comment = made.what.comment,
+            "A silence was made."
+        );
+        Ok(dto::SilenceView::of(made, now))
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<dto::SilenceView, SilenceError> {
+        let now = now_nanos();
+        let ended = self.shown.silences.expire(id, now)?;
+        tracing::info!(id, "A silence was ended.");
+        Ok(dto::SilenceView::of(ended, now))
     }
 
     fn reload(&self) -> dto::ReloadReport {
