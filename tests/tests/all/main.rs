@@ -16,6 +16,7 @@ mod ledger;
 mod reload;
 mod samples;
 mod servers;
+mod silences;
 mod stale;
 mod tap;
 mod upstream;
