@@ -19,6 +19,7 @@ pub mod oneshot;
 mod own_metrics;
 mod points;
 mod renewals;
+mod retract;
 mod retry;
 mod series;
 mod signals;

@@ -51,8 +51,8 @@ impl Config {
 }
 
 fn include() -> BTreeSet<FrameKind> {
-    use FrameKind::{Alert, Evidence, Finding, Notice, Verdict};
-    BTreeSet::from([Finding, Verdict, Alert, Evidence, Notice])
+    use FrameKind::{Alert, Evidence, Finding, Notice, Retraction, Verdict};
+    BTreeSet::from([Finding, Verdict, Alert, Evidence, Notice, Retraction])
 }
 
 fn rotate_bytes() -> ByteSize {
