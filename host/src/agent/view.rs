@@ -357,7 +357,6 @@ pub(super) fn unfound(error: SearchError) -> FindingsError {
     match error {
         SearchError::Busy => FindingsError::Busy(why),
         SearchError::Late => FindingsError::Late(why),
-        SearchError::ManyTaken { .. } => FindingsError::TooMany(why),
         SearchError::LongText { .. } | SearchError::Io { .. } => FindingsError::Unreadable(why),
     }
 }

@@ -112,9 +112,6 @@ pub enum FindingsError {
     /// It took longer than an answer may.
     #[error("{0}")]
     Late(String),
-    /// What is asked for cannot be told.
-    #[error("{0}")]
-    TooMany(String),
     /// The archive cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -125,7 +122,6 @@ impl From<FindingsError> for Problem {
         let code = match error {
             FindingsError::Busy(_) => Code::Busy,
             FindingsError::Late(_) => Code::Timeout,
-            FindingsError::TooMany(_) => Code::BadQuery,
             FindingsError::Unreadable(_) => Code::Internal,
         };
         Self::new(code, error.to_string())

@@ -11,15 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::index::Index;
+use super::index::{Index, Segment};
 use super::metrics::Metrics;
 use super::query::{Filter, Query};
 use super::search::{SearchError, in_time, read_segment, tolerate};
 use super::segment;
 use crate::model::{Digest, EventId, Frame, RetractedBy, Retraction};
 
-/// The most ids that are held when a search chooses by what was taken back: some 20 MiB.
-const MAX_TAKEN: usize = 250_000;
 /// The most results that one question for [`Standing`] names. More are asked for again.
 pub const MAX_STANDING: usize = 100_000;
 /// The most examples of them.
@@ -65,16 +63,16 @@ impl Retracted {
         self.taken.get(&id).filter(|(behind, _)| *behind > spot).map(|(_, taken)| taken)
     }
 
-    fn add(&mut self, spot: Spot, retraction: &Retraction, is_wanted: impl Fn(&EventId) -> bool) {
+    fn add(&mut self, spot: Spot, retraction: Retraction, wanted: &HashSet<EventId>) {
         let Retraction { time, by, reason, retracts, .. } = retraction;
-        let taken = Arc::new(Taken { time: *time, by: *by, reason: reason.clone() });
-        for id in retracts.iter().filter(|id| is_wanted(id)) {
-            self.taken.insert(*id, (spot, taken.clone()));
+        let taken = Arc::new(Taken { time, by, reason });
+        for id in retracts.into_iter().filter(|id| wanted.contains(id)) {
+            self.taken.insert(id, (spot, taken.clone()));
         }
     }
 }
 
-/// What of these results was taken back.
+/// What of these results was taken back. Holds one retraction at a time.
 pub(super) fn of_these(
     folder: &Path,
     index: &Index,
@@ -83,32 +81,31 @@ pub(super) fn of_these(
     metrics: &Metrics,
 ) -> Result<Retracted, SearchError> {
     let mut retracted = Retracted::default();
-    each(folder, index, (0, 0), deadline, metrics, |spot, retraction| {
-        retracted.add(spot, &retraction, |id| ids.contains(id));
-        Ok(())
-    })?;
+    let add = |spot, retraction| retracted.add(spot, retraction, ids);
+    each(folder, index, Spot::default(), deadline, metrics, add)?;
     Ok(retracted)
 }
 
-/// What was taken back at all, of a plugin when one is named.
-pub(super) fn all(
+/// What of a segment's matches was taken back: at most what a segment holds, some 15 MiB of ids.
+pub(super) fn of_matches(
     folder: &Path,
     index: &Index,
-    plugin: Option<&str>,
+    segment: &Segment,
+    filter: &Filter<'_>,
     deadline: Instant,
     metrics: &Metrics,
 ) -> Result<Retracted, SearchError> {
-    let mut retracted = Retracted::default();
-    each(folder, index, (0, 0), deadline, metrics, |spot, retraction| {
-        if plugin.is_none_or(|plugin| retraction.origin.plugin == plugin) {
-            retracted.add(spot, &retraction, |_| true);
+    let mut ids = HashSet::new();
+    if last(index) == Spot::default() {
+        return Ok(Retracted::default());
+    }
+    let read = read_segment(folder, segment, |_, frame| {
+        if filter.matches(frame) {
+            ids.extend(frame.origin().map(|(id, _)| id));
         }
-        match retracted.taken.len() > MAX_TAKEN {
-            true => Err(SearchError::ManyTaken { limit: MAX_TAKEN }),
-            false => Ok(()),
-        }
-    })?;
-    Ok(retracted)
+    });
+    tolerate(read, &segment::path(folder, segment.number), metrics)?;
+    of_these(folder, index, &ids, deadline, metrics)
 }
 
 /// Whether the archive has a retraction, behind a place.
@@ -121,16 +118,13 @@ pub(super) fn holds(
     metrics: &Metrics,
 ) -> Result<bool, SearchError> {
     let mut held = false;
-    each(folder, index, behind, deadline, metrics, |_, retraction| {
-        held |= retraction.id == id;
-        Ok(())
-    })?;
+    each(folder, index, behind, deadline, metrics, |_, retraction| held |= retraction.id == id)?;
     Ok(held)
 }
 
 /// Where the last retraction stands.
 pub(super) fn last(index: &Index) -> Spot {
-    let last = |segment: &super::index::Segment| Some((segment.number, *segment.retractions.last()?));
+    let last = |segment: &Segment| Some((segment.number, *segment.retractions.last()?));
     index.segments.iter().rev().find_map(last).unwrap_or_default()
 }
 
@@ -141,7 +135,7 @@ fn each(
     behind: Spot,
     deadline: Instant,
     metrics: &Metrics,
-    mut each: impl FnMut(Spot, Retraction) -> Result<(), SearchError>,
+    mut take: impl FnMut(Spot, Retraction),
 ) -> Result<(), SearchError> {
     for segment in &index.segments {
         let offsets = segment.retractions.iter().filter(|offset| (segment.number, **offset) > behind);
@@ -157,7 +151,7 @@ fn each(
         for offset in offsets {
             let read = tolerate(segment::read_at(&mut file, *offset), &path, metrics)?;
             if let Some((Frame::Retraction(retraction), _)) = read {
-                each((segment.number, *offset), retraction)?;
+                take((segment.number, *offset), retraction);
             }
         }
     }
@@ -173,13 +167,13 @@ pub(super) fn standing(
     metrics: &Metrics,
 ) -> Result<Standing, SearchError> {
     let filter = Filter::new(query)?;
-    let retracted = all(folder, index, query.plugin.as_deref(), deadline, metrics)?;
     let (mut standing, mut count) = (Standing::default(), 0);
     for segment in index.segments.iter().rev() {
         if !filter.may_match(segment.oldest, segment.newest) {
             continue;
         }
         in_time(deadline)?;
+        let retracted = of_matches(folder, index, segment, &filter, deadline, metrics)?;
         let read = read_segment(folder, segment, |place, frame| {
             let Some((id, origin)) = frame.origin().filter(|_| filter.matches(frame)) else { return };
             if retracted.of(id, place.spot()).is_some() {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::index::{Index, Segment};
 use super::metrics::Metrics;
 use super::query::{Filter, MAX_ANSWER_BYTES, MAX_LIMIT, Query};
-use super::retracted::{self, Spot, Taken};
+use super::retracted::{self, Retracted, Spot, Taken};
 use super::segment::{self, ReadError, Records};
 use crate::model::{EventId, Finding, Frame};
 
@@ -55,15 +55,6 @@ pub enum SearchError {
         "the search took too long; ask for a shorter time with `since` and `until`, or for fewer findings"
     )]
     Late,
-    /// More was taken back than can be told apart.
-    #[error(
-        "more than {limit} results were taken back, which is too many to choose by that; ask for one plugin, or for \
-         all findings: those taken back are marked"
-    )]
-    ManyTaken {
-        /// The bound.
-        limit: usize,
-    },
     /// A segment cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
@@ -99,18 +90,6 @@ pub(super) fn search(
 ) -> Result<Found, SearchError> {
     let filter = Filter::new(query)?;
     let limit = query.limit.min(MAX_LIMIT);
-    let chosen = match query.retracted {
-        Some(wanted) => {
-            Some((wanted, retracted::all(folder, index, query.plugin.as_deref(), deadline, metrics)?))
-        }
-        None => None,
-    };
-    let is_chosen = |place: Place, frame: &Frame| {
-        chosen.as_ref().is_none_or(|(wanted, retracted)| {
-            let taken = frame.origin().and_then(|(id, _)| retracted.of(id, place.spot()));
-            taken.is_some() == *wanted
-        })
-    };
     // One more than asked for says whether there are more.
     let kept = limit + 1;
     let mut segments: Vec<&Segment> =
@@ -125,6 +104,14 @@ pub(super) fn search(
             break;
         }
         in_time(deadline)?;
+        let retracted = match query.retracted {
+            Some(_) => retracted::of_matches(folder, index, segment, &filter, deadline, metrics)?,
+            None => Retracted::default(),
+        };
+        let is_chosen = |place: Place, frame: &Frame| {
+            let taken = || frame.origin().and_then(|(id, _)| retracted.of(id, place.spot()));
+            query.retracted.is_none_or(|wanted| taken().is_some() == wanted)
+        };
         let read = read_segment(folder, segment, |place, frame| {
             if filter.matches(frame) && is_chosen(place, frame) {
                 best.push(Reverse(place));
@@ -140,11 +127,26 @@ pub(super) fn search(
     places.truncate(limit);
     let (mut found, places) = fetch(folder, &places, deadline, metrics)?;
     found.more |= more;
-    let ids = || found.frames.iter().map(|frame| frame.origin().map(|(id, _)| id));
-    let marked = retracted::of_these(folder, index, &ids().flatten().collect(), deadline, metrics)?;
-    let taken = |(id, place): (Option<EventId>, Place)| marked.of(id?, place.spot()).cloned();
-    found.retracted = ids().zip(places).map(taken).collect();
+    mark(folder, index, &mut found, &places, deadline, metrics)?;
     Ok(found)
+}
+
+/// Says of each frame how it was taken back if it was.
+fn mark(
+    folder: &Path,
+    index: &Index,
+    found: &mut Found,
+    places: &[Place],
+    deadline: Instant,
+    metrics: &Metrics,
+) -> Result<(), SearchError> {
+    let ids: Vec<Option<EventId>> =
+        found.frames.iter().map(|frame| frame.origin().map(|(id, _)| id)).collect();
+    let these = ids.iter().copied().flatten().collect();
+    let retracted = retracted::of_these(folder, index, &these, deadline, metrics)?;
+    let taken = |(id, place): (Option<EventId>, &Place)| retracted.of(id?, place.spot()).cloned();
+    found.retracted = ids.into_iter().zip(places).map(taken).collect();
+    Ok(())
 }
 
 pub(super) fn in_time(deadline: Instant) -> Result<(), SearchError> {

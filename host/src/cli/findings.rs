@@ -16,7 +16,6 @@ use crate::telemetry::escape;
 
 /// Of `picket findings`. All conditions have to hold.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -46,6 +45,16 @@ pub(super) struct Arguments {
     socket: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// Whether anything is asked for that `retract` would pass over. The parser cannot tell, for options of all verbs
+    /// may stand there too.
+    fn has_conditions(&self) -> bool {
+        let Self { since, until, severity, plugin, text, retracted, limit, verb: _, socket } = self;
+        let given = [since, until, severity, plugin, text].into_iter().any(Option::is_some);
+        given || *retracted || socket.is_some() || *limit != DEFAULT_LIMIT as u64
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Take back findings and verdicts that were wrong; whoever was sent them is told.
@@ -61,8 +70,11 @@ fn severity(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(Verb::Retract(arguments)) = &arguments.verb {
-        return retract::run(global, arguments);
+    if let Some(Verb::Retract(retracted)) = &arguments.verb {
+        if arguments.has_conditions() {
+            return Err(Failure::Usage("write the conditions behind `retract`".to_owned()));
+        }
+        return retract::run(global, retracted);
     }
     let client = Client::new(global, arguments.socket.as_deref())?;
     let found: Findings = client.get(&path(arguments))?;
