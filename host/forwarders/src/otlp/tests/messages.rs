@@ -180,7 +180,7 @@ fn each_generation_of_a_plugin_is_a_scope() {
         .iter()
         .map(|scope| (&*scope.scope.as_ref().unwrap().name, scope.log_records.len()))
         .collect();
-    assert_eq!(scopes, [("auth-guard", 4), ("file-guard", 2), ("thresholds", 2), ("access-log", 4)]);
+    assert_eq!(scopes, [("auth-guard", 6), ("file-guard", 2), ("thresholds", 2), ("access-log", 4)]);
     assert_eq!(logs.scope_logs[0].scope.as_ref().unwrap().version, "2a".repeat(32));
 }
 
