@@ -13,6 +13,7 @@ mod daemon;
 mod descriptions;
 mod disk;
 mod every;
+mod found;
 mod lost;
 mod maintenance;
 pub mod oneshot;

@@ -9,7 +9,7 @@ use crate::archive::{Query, Searcher};
 use crate::model::{EventId, Frame, FrameKind, Origin, RetractedBy};
 use crate::pipeline::retract::Retractor;
 
-use super::view::unfound;
+use super::found::unfound;
 
 /// How long to wait until the archive shows what was taken back, so that who asks again at once finds it so.
 const ARCHIVED: Duration = Duration::from_secs(5);

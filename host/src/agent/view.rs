@@ -11,14 +11,15 @@ use picket_sandbox::Engine;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
+use super::found;
 use super::retract::Retractions;
 use crate::alerts::ActiveAlerts;
 use crate::api::dto::{self, Time};
 use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
-use crate::archive::{Query, SearchError, Searcher, Taken};
+use crate::archive::Searcher;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
-use crate::model::{Finding, Severity, now_nanos};
+use crate::model::now_nanos;
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::state::State;
@@ -272,25 +273,9 @@ impl View for AgentView {
     }
 
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<dto::Findings, FindingsError> {
-        let query = Query {
-            since: query.since,
-            until: query.until,
-            min_severity: query.min_severity.filter(|severity| *severity > Severity::Info),
-            plugin: query.plugin.clone(),
-            text: query.text.clone(),
-            retracted: query.retracted,
-            limit: query.limit,
-            ..Query::default()
-        };
         let searcher =
             self.searcher().ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
-        let found = searcher.search(&query, deadline).map_err(unfound)?;
-        let truncated = found.more;
-        let view = |(finding, taken): (Finding, Option<Arc<Taken>>)| dto::FindingView {
-            retracted: taken.as_deref().map(retracted),
-            ..finding.into()
-        };
-        Ok(dto::Findings { findings: found.into_findings().map(view).collect(), truncated })
+        found::findings(&searcher, query, deadline)
     }
 
     fn retract(&self, query: &RetractQuery, deadline: Instant) -> Result<dto::RetractReport, RetractError> {
@@ -349,20 +334,6 @@ impl View for AgentView {
     fn end_taps(&self) {
         self.shown.taps.end();
     }
-}
-
-/// Why the archive has no answer, in the API's words.
-pub(super) fn unfound(error: SearchError) -> FindingsError {
-    let why = error.to_string();
-    match error {
-        SearchError::Busy => FindingsError::Busy(why),
-        SearchError::Late => FindingsError::Late(why),
-        SearchError::LongText { .. } | SearchError::Io { .. } => FindingsError::Unreadable(why),
-    }
-}
-
-fn retracted(taken: &Taken) -> dto::RetractedView {
-    dto::RetractedView { timestamp: Time(taken.time), by: taken.by, reason: taken.reason.clone() }
 }
 
 pub(super) fn config_problem(problem: &Problem) -> dto::ConfigProblem {

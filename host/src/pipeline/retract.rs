@@ -106,10 +106,9 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        let made = made(&ids(1), &"ä".repeat(MAX_RETRACTION_REASON_BYTES));
-        assert_eq!(made[0].reason, "ä".repeat(MAX_RETRACTION_REASON_BYTES / 2));
-        assert_eq!(made[0].reason.len(), MAX_RETRACTION_REASON_BYTES);
-        let odd = format!("a{}", "ä".repeat(MAX_RETRACTION_REASON_BYTES));
-        assert_eq!(self::made(&ids(1), &odd)[0].reason.len(), MAX_RETRACTION_REASON_BYTES - 1);
+        let reason = |text: &str| made(&ids(1), text).remove(0).reason;
+        let long = "ä".repeat(MAX_RETRACTION_REASON_BYTES);
+        assert_eq!(reason(&long), "ä".repeat(MAX_RETRACTION_REASON_BYTES / 2));
+        assert_eq!(reason(&format!("a{long}")).len(), MAX_RETRACTION_REASON_BYTES - 1);
     }
 }

@@ -62,7 +62,7 @@ pub fn is_wanted(frame: &Frame, verdicts: &BTreeSet<VerdictKind>) -> bool {
 /// How bad it is, by which it is routed; a retraction goes to all who may have got what it takes back. The end of an alert is as bad as the alert, so that those who were
 /// told of the one are told of the other.
 pub fn severity(frame: &Frame) -> Severity {
-    severity::of(frame).unwrap_or_else(|| match frame {
+    severity::of(frame).unwrap_or(match frame {
         Frame::Evidence(_) => Severity::Low,
         Frame::Notice(notice) => match notice.event {
             LifecycleEvent::Rejected | LifecycleEvent::CircuitOpened | LifecycleEvent::ThreadEnded => {
