@@ -24,6 +24,7 @@ use crate::pipeline::events;
 use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
+use crate::pipeline::retract::Retractor;
 use crate::pipeline::route::Router;
 use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
@@ -51,6 +52,8 @@ pub(super) struct Core {
     pub(super) heard: Receiver<worker::Event>,
     pub(super) engine: Arc<Engine>,
     pub(super) workers: WorkerMetrics,
+    /// Takes results back.
+    pub(super) retractor: Retractor,
     /// Where people see what passes.
     pub(super) taps: Taps,
     commit_thread: CommitThread,
@@ -100,6 +103,7 @@ impl Core {
         let rules = alerts::Rules::new(alerts::GroupMetrics::new(&registry)?);
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
+        let retractor = Retractor::new(committer.clone(), &registry)?;
         let live = LiveSeries::new(&registry)?;
         let taps = Taps::default();
         let shared = worker::Shared {
@@ -144,6 +148,7 @@ impl Core {
             heard,
             engine,
             workers,
+            retractor,
             taps,
             commit_thread,
         })

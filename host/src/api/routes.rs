@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::reload::Reloads;
+use super::retract;
 use super::view::View;
 use super::{silences, tap};
 use crate::model::now_nanos;
@@ -48,7 +49,7 @@ pub(super) struct Shared {
 }
 
 /// Every path there is; a metric's label takes these values only.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/healthz",
     "/readyz",
     "/startupz",
@@ -57,6 +58,7 @@ const PATHS: [&str; 13] = [
     "/api/v1/forwarders",
     "/api/v1/plugins",
     "/api/v1/findings",
+    "/api/v1/findings/retract",
     "/api/v1/alerts",
     "/api/v1/silences",
     SILENCE,
@@ -77,9 +79,9 @@ fn route_of(path: &str) -> &'static str {
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
-    let (reload, tap) = match access {
-        Access::Everything => (post(reload), get(tap::tap)),
-        Access::Read => (post(refuse_to_change), get(tap::refuse)),
+    let (reload, retract, tap) = match access {
+        Access::Everything => (post(reload), post(retract::retract), get(tap::tap)),
+        Access::Read => (post(refuse_to_change), post(refuse_to_change), get(tap::refuse)),
     };
     let (silences, silence) = match access {
         Access::Everything => (get(silences::list).post(silences::add), delete(silences::expire)),
@@ -94,6 +96,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/forwarders", get(forwarders))
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
+        .route("/api/v1/findings/retract", retract)
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/silences", silences)
         .route(SILENCE, silence)
@@ -264,6 +267,7 @@ async fn nothing_here() -> Problem {
 async fn wrong_method() -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        "/-/reload takes POST, /api/v1/silences GET and POST, /api/v1/silences/{id} DELETE, everything else GET",
+        "/-/reload and /api/v1/findings/retract take POST, /api/v1/silences GET and POST, /api/v1/silences/{id} \
+         DELETE, everything else GET",
     )
 }

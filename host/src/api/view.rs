@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::dto::{AlertView, Findings, Plugins, ReloadReport, SilenceView, Silences, Status};
+use super::dto::{AlertView, Findings, Plugins, ReloadReport, RetractReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
 use crate::alerts::{NewSilence, SilenceError};
-use crate::model::Severity;
+use crate::model::{Digest, Severity};
 use crate::tap::{Point, Tapped};
 
 /// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
@@ -28,6 +28,11 @@ pub trait View: Send + Sync + 'static {
 
     /// Findings, the newest first, at most `limit`, and whether there are more. Gives up at the deadline.
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<Findings, FindingsError>;
+
+    /// Takes findings and verdicts back. Gives up at the deadline, unless it has begun to.
+    fn retract(&self, _query: &RetractQuery, _deadline: Instant) -> Result<RetractReport, RetractError> {
+        Err(RetractError::Unavailable("the agent is starting; ask again in a second".to_owned()))
+    }
 
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
@@ -97,6 +102,35 @@ impl From<SilenceError> for Problem {
     }
 }
 
+/// Why results were not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetractError {
+    /// They could not be found.
+    #[error(transparent)]
+    Unfound(#[from] FindingsError),
+    /// It took too long, and nothing was done.
+    #[error("{0}")]
+    Late(String),
+    /// Not all could be made durable.
+    #[error("{0}")]
+    Uncommitted(String),
+    /// The agent is starting or stopping.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<RetractError> for Problem {
+    fn from(error: RetractError) -> Self {
+        match error {
+            RetractError::Unfound(error) => error.into(),
+            RetractError::Late(why) => Self::new(Code::Timeout, why),
+            RetractError::Uncommitted(why) | RetractError::Unavailable(why) => {
+                Self::new(Code::Unavailable, why)
+            }
+        }
+    }
+}
+
 /// Why there is no answer to a query for findings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindingsError {
@@ -135,6 +169,27 @@ pub struct FindingQuery {
     pub plugin: Option<String>,
     /// Holds this text, in any case, in its message, attributes or record.
     pub text: Option<String>,
+    /// Was taken back, or was not; any when it is not said.
+    pub retracted: Option<bool>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Which findings and verdicts are taken back; all conditions have to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetractQuery {
+    /// Made by this plugin.
+    pub plugin: String,
+    /// By this generation of it.
+    pub generation: Option<Digest>,
+    /// Findings of this rule.
+    pub rule: Option<String>,
+    /// Not earlier than this Unix time in nanoseconds.
+    pub since: Option<u64>,
+    /// Earlier than this one.
+    pub until: Option<u64>,
+    /// Why, for those who got them; at most [`crate::model::MAX_RETRACTION_REASON_BYTES`].
+    pub reason: String,
+    /// Only say what would be done.
+    pub dry_run: bool,
 }

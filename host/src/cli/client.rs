@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Method;
+use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,20 +56,21 @@ impl Client {
 
     /// Asks for a path with its query and reads the answer.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        self.answer(request(Method::GET, path, Bytes::new())?)
+        self.answer(Request::get(path).body(Full::default())?)
     }
 
-    /// Has the agent make something of a document, and reads the answer.
-    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
-        self.answer(request(Method::POST, path, serde_json::to_vec(body)?.into())?)
+    /// Posts JSON to a path and reads the answer.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, json: &impl Serialize) -> anyhow::Result<T> {
+        let body = Full::new(serde_json::to_vec(json)?.into());
+        self.answer(Request::post(path).header(CONTENT_TYPE, "application/json").body(body)?)
     }
 
-    /// Has the agent take something away, and reads the answer.
+    /// Has the agent take away what a path names, and reads the answer.
     pub(super) fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        self.answer(request(Method::DELETE, path, Bytes::new())?)
+        self.answer(Request::delete(path).body(Full::default())?)
     }
 
-    fn answer<T: DeserializeOwned>(&self, request: Request) -> anyhow::Result<T> {
+    fn answer<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = async { tokio::time::timeout(PATIENCE, self.ask(request)).await };
         let (status, body) = runtime.block_on(asked).map_err(|_| self.late())??;
@@ -96,7 +98,7 @@ impl Client {
         path: &str,
         mut each: impl FnMut(&[u8]) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
-        let request = request(Method::GET, path, Bytes::new())?;
+        let request = Request::get(path).body(Full::default())?;
         let asked = tokio::time::timeout(PATIENCE, self.open(request)).await;
         let (answer, _connection) = asked.map_err(|_| self.late())??;
         let status = answer.status();
@@ -123,7 +125,7 @@ impl Client {
         }
     }
 
-    async fn ask(&self, request: Request) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+    async fn ask(&self, request: Request<Full<Bytes>>) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
         let (answer, connection) = self.open(request).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
@@ -133,12 +135,16 @@ impl Client {
     }
 
     /// Sends a request; the answer's head, and what its body comes through.
-    async fn open(&self, request: Request) -> anyhow::Result<(hyper::Response<Incoming>, Connection)> {
+    async fn open(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(hyper::Response<Incoming>, Connection)> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|error| no_agent(&self.socket, &error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.with_context(|| self.broken())?;
         let driver = tokio::spawn(connection);
+        request.headers_mut().insert(HOST, HeaderValue::from_static("picket"));
         let answer = sender.send_request(request).await.with_context(|| self.broken())?;
         Ok((answer, Connection { _sender: sender, driver }))
     }
@@ -157,13 +163,6 @@ impl Client {
     fn late(&self) -> anyhow::Error {
         anyhow!("the agent at {} did not answer within {PATIENCE:?}; look at its log", self.socket.display())
     }
-}
-
-type Request = hyper::Request<Full<Bytes>>;
-
-fn request(method: Method, path: &str, body: Bytes) -> anyhow::Result<Request> {
-    let request = hyper::Request::builder().method(method).uri(path).header(hyper::header::HOST, "picket");
-    Ok(request.body(Full::new(body))?)
 }
 
 /// A connection to the agent, closed when it is dropped.

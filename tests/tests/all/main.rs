@@ -14,6 +14,7 @@ mod full_disk;
 mod hostile;
 mod ledger;
 mod reload;
+mod retractions;
 mod samples;
 mod servers;
 mod silences;
