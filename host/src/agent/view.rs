@@ -13,7 +13,7 @@ use super::core::Core;
 use super::daemon::Parts;
 use super::found;
 use super::retract::Retractions;
-use crate::alerts::{ActiveAlerts, NewSilence, SilenceError, Silences};
+use crate::alerts::{ActiveAlerts, NewSilence, RuleGroup, Rules, SilenceError, Silences};
 use crate::api::dto::{self, Time};
 use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
 use crate::archive::Searcher;
@@ -33,6 +33,7 @@ pub(super) struct Shown {
     engine: Arc<Engine>,
     alerts: ActiveAlerts,
     silences: Silences,
+    rules: Rules,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -68,6 +69,7 @@ impl Shown {
             engine: core.engine.clone(),
             alerts: core.active_alerts.clone(),
             silences: core.silences.clone(),
+            rules: core.rules.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -301,6 +303,10 @@ impl View for AgentView {
             active_since: Time(alert.active_since),
         };
         self.shown.alerts.list().into_iter().map(view).collect()
+    }
+
+    fn rules(&self) -> Vec<RuleGroup> {
+        self.shown.rules.list()
     }
 
     fn silences(&self) -> dto::Silences {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::dto::{AlertView, Findings, Plugins, ReloadReport, RetractReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
-use crate::alerts::{NewSilence, SilenceError};
+use crate::alerts::{NewSilence, RuleGroup, SilenceError};
 use crate::model::{Digest, Severity};
 use crate::tap::{Point, Tapped};
 
@@ -36,6 +36,11 @@ pub trait View: Send + Sync + 'static {
 
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
+
+    /// The rules of all plugins by their groups, and how their last evaluation went.
+    fn rules(&self) -> Vec<RuleGroup> {
+        Vec::new()
+    }
 
     /// All silences.
     fn silences(&self) -> Silences {
