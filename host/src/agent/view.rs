@@ -8,12 +8,13 @@ use std::time::Instant;
 use picket_journal::Tail;
 use picket_sandbox::Engine;
 
+use super::alert_view::AlertShown;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
 use super::found;
 use super::retract::Retractions;
-use crate::alerts::{ActiveAlerts, NewSilence, RuleGroup, Rules, SilenceError, Silences};
+use crate::alerts::{NewSilence, RuleGroup, SilenceError};
 use crate::api::dto::{self, Time};
 use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
 use crate::archive::Searcher;
@@ -31,9 +32,7 @@ pub(super) struct Shown {
     state: State,
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
-    alerts: ActiveAlerts,
-    silences: Silences,
-    rules: Rules,
+    alerts: AlertShown,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -67,9 +66,7 @@ impl Shown {
             state: core.state.clone(),
             series: core.series.clone(),
             engine: core.engine.clone(),
-            alerts: core.active_alerts.clone(),
-            silences: core.silences.clone(),
-            rules: core.rules.clone(),
+            alerts: AlertShown::new(core),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -289,49 +286,23 @@ impl View for AgentView {
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
-        let silences = self.shown.silences.active(now_nanos());
-        let view = |alert: crate::alerts::ActiveAlert| dto::AlertView {
-            silenced_by: silences.first_of(&alert.labels).map(str::to_owned),
-            plugin: alert.plugin,
-            generation: alert.generation,
-            group: alert.group,
-            rule: alert.rule,
-            state: alert.state,
-            labels: dto::Pairs(alert.labels),
-            annotations: dto::Pairs(alert.annotations),
-            value: Some(alert.value).filter(|value| value.is_finite()),
-            active_since: Time(alert.active_since),
-        };
-        self.shown.alerts.list().into_iter().map(view).collect()
+        self.shown.alerts.alerts()
     }
 
     fn rules(&self) -> Vec<RuleGroup> {
-        self.shown.rules.list()
+        self.shown.alerts.rules()
     }
 
     fn silences(&self) -> dto::Silences {
-        let now = now_nanos();
-        let all = self.shown.silences.list().into_iter();
-        dto::Silences { silences: all.map(|silence| dto::SilenceView::of(silence, now)).collect() }
+        dto::Silences { silences: self.shown.alerts.silences() }
     }
 
     fn add_silence(&self, wanted: NewSilence) -> Result<dto::SilenceView, SilenceError> {
-        let now = now_nanos();
-        let made = self.shown.silences.add(wanted, now)?;
-        tracing::info!(
-            id = made.id,
-            by = made.what.created_by,
-            comment = made.what.comment,
-            "A silence was made."
-        );
-        Ok(dto::SilenceView::of(made, now))
+        self.shown.alerts.add_silence(wanted)
     }
 
     fn expire_silence(&self, id: &str) -> Result<dto::SilenceView, SilenceError> {
-        let now = now_nanos();
-        let ended = self.shown.silences.expire(id, now)?;
-        tracing::info!(id, "A silence was ended.");
-        Ok(dto::SilenceView::of(ended, now))
+        self.shown.alerts.expire_silence(id)
     }
 
     fn reload(&self) -> dto::ReloadReport {
