@@ -117,7 +117,7 @@ fn would_add(global: &Global, client: &Client, wanted: WantedSilence, now: u64) 
         Output::Text => {
             let (paint, count) = (global.paint(), alerts.len());
             let shown: String = alerts.iter().map(|alert| super::show(alert, paint, now)).collect();
-            output::text(&format!("{shown}Nothing was changed. {count} alerts would be silenced now.\n"))?;
+            output::text(&format!("{shown}Alerts that would be silenced now: {count}. Nothing was changed.\n"))?;
         }
     }
     Ok(())
