@@ -117,7 +117,9 @@ fn would_add(global: &Global, client: &Client, wanted: WantedSilence, now: u64) 
         Output::Text => {
             let (paint, count) = (global.paint(), alerts.len());
             let shown: String = alerts.iter().map(|alert| super::show(alert, paint, now)).collect();
-            output::text(&format!("{shown}Alerts that would be silenced now: {count}. Nothing was changed.\n"))?;
+            output::text(&format!(
+                "{shown}Alerts that would be silenced now: {count}. Nothing was changed.\n"
+            ))?;
         }
     }
     Ok(())
