@@ -20,7 +20,7 @@ use super::failure::{place, sorted};
 use super::mask::Mask;
 use super::proxies::Proxies;
 use super::{Answer, Config, ConfigError, MAX_ANSWER, MAX_TIMEOUT, MIN_TIMEOUT, NoAnswer, Url};
-use crate::Link;
+use crate::Net;
 use crate::secret::SecretError;
 use crate::tls::TlsError;
 
@@ -51,7 +51,7 @@ pub struct Request {
 /// Its methods block, and must not be called on a thread of the runtime. After a failure of TLS, a broken TLS
 /// connection, a 401 or a 403 the next request reads certificates, passwords and tokens anew.
 pub struct Client {
-    link: Link,
+    net: Net,
     config: Config,
     /// None when files have to be read again.
     ready: Mutex<Option<Arc<Ready>>>,
@@ -85,12 +85,12 @@ pub enum ClientError {
 
 impl Client {
     /// Reads certificates and secrets; connects to nothing. A timeout out of bounds is brought within them.
-    pub fn new(config: &Config, link: &Link) -> Result<Self, ClientError> {
+    pub fn new(config: &Config, net: &Net) -> Result<Self, ClientError> {
         let mut config = config.clone();
         config.timeout.0 = config.timeout.0.clamp(MIN_TIMEOUT, MAX_TIMEOUT);
         config.check()?;
         let ready = Mutex::new(Some(Arc::new(Ready::new(&config)?)));
-        Ok(Self { link: link.clone(), config, ready })
+        Ok(Self { net: net.clone(), config, ready })
     }
 
     /// Posts a request and waits for the answer, at most for `http.timeout`, and no longer than the agent runs.
@@ -101,7 +101,7 @@ impl Client {
     /// Posts requests side by side, sixteen at a time. The answers come in the order of the requests.
     pub fn post_all(&self, requests: Vec<Request>) -> Vec<Result<Answer, NoAnswer>> {
         let mut answers = vec![Err(NoAnswer::Stopped); requests.len()];
-        self.link.runtime.block_on(async {
+        self.net.runtime.block_on(async {
             let mut waiting = requests.into_iter().enumerate();
             let mut running = JoinSet::new();
             loop {
@@ -133,7 +133,7 @@ impl Client {
     }
 
     fn send(&self, method: Method, request: Request) -> Result<Answer, NoAnswer> {
-        let answer = self.link.runtime.block_on(self.exchange(method, request));
+        let answer = self.net.runtime.block_on(self.exchange(method, request));
         self.learn(&answer);
         answer
     }
@@ -144,18 +144,18 @@ impl Client {
         method: Method,
         request: Request,
     ) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + 'static {
-        let (link, ready) = (self.link.clone(), self.ready(request.url.uri()));
+        let (net, ready) = (self.net.clone(), self.ready(request.url.uri()));
         async move {
             let ready = ready.map_err(|cause| NoAnswer::NotSent { cause: cause.to_string() })?;
             let to = place(request.url.uri());
             let begun = Instant::now();
             let answer = tokio::select! {
                 biased;
-                () = link.stopped() => return Err(NoAnswer::Stopped),
+                () = net.stopped() => return Err(NoAnswer::Stopped),
                 answer = tokio::time::timeout(ready.timeout, ready.answer(method, request)) => answer,
             };
             let answer = answer.unwrap_or(Err(NoAnswer::Timeout { to, after: ready.timeout }))?;
-            link.answered(begun.elapsed());
+            net.answered(begun.elapsed());
             Ok(answer)
         }
     }
