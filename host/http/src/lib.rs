@@ -26,7 +26,7 @@ mod tests;
 
 pub use answer::{Answer, Judgement, MAX_ANSWER, MAX_RETRY_AFTER, NoAnswer, retry_after};
 pub use check::{ConfigError, MAX_TIMEOUT, MIN_TIMEOUT};
-pub use client::{Client, ClientError, Request};
+pub use client::{Client, ClientError, Page, Request};
 pub use compression::{Compression, gzip};
 pub use config::{BasicAuth, Config, Url, UrlError};
 pub use headers::Headers;
