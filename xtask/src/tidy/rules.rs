@@ -186,6 +186,12 @@ pub(super) const WALLS: &[Wall] = &[
         reason: "rules know labels, and not what has them",
     },
     Wall {
+        from: "host/scrape/",
+        not: &["picket", "picket_forwarders", "picket_journal", "picket_sandbox", "picket_series"],
+        except: &[],
+        reason: "a scrape knows its target, and nothing of where samples go",
+    },
+    Wall {
         from: "host/forwarders/",
         not: &["picket", "picket_journal", "picket_sandbox", "picket_series"],
         except: &[],
