@@ -84,6 +84,8 @@ pub struct Taken {
     pub samples: Vec<Sample>,
     /// What metrics are, when the target says it for the first time or says something else than before.
     pub described: Vec<Described>,
+    /// How many of the samples are of the page.
+    pub of_page: usize,
     /// Samples left out: the page had their series twice, or their times are before 1970.
     pub left_out: usize,
     /// Why it failed.
@@ -130,10 +132,11 @@ impl Rules {
                 _ => samples.push(sample),
             }
         }
+        let of_page = samples.len();
         samples.extend(series.gone());
         samples.extend(about(target, round.time, round.took, outcome.is_ok(), &counts));
         let described = news(series, read.described);
-        Taken { samples, described, left_out: counts.left_out, outcome }
+        Taken { samples, of_page, described, left_out: counts.left_out, outcome }
     }
 
     fn read(

@@ -250,7 +250,7 @@ fn whole(head: &str, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_page_is_asked_for_as_prometheus_does() {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     let url = server(move |stream, request| {
         tell.send(request.to_ascii_lowercase()).unwrap();
         stream.write_all(&whole("content-type: text/plain; version=0.0.4\r\n", b"a 1\n")).unwrap();

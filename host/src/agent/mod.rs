@@ -23,6 +23,7 @@ mod retry;
 mod series;
 mod signals;
 mod sinks;
+mod targets;
 mod upstreams;
 mod view;
 mod waiting;

@@ -17,7 +17,7 @@ const MAX_FILES: usize = 10_000;
 pub struct Probed {
     /// What cannot be read, and what to do.
     pub unreadable: Vec<Problem>,
-    /// Files that can be read. Zero is no mistake: a log may begin to exist later.
+    /// Files that can be read, or targets. Zero is no mistake: a log may begin to exist later.
     pub readable: usize,
     /// Folders that patterns begin with and that do not exist: often a misspelt path.
     pub missing: Vec<PathBuf>,
@@ -39,6 +39,12 @@ impl SourceConfig {
                 }
             }
             Self::Host(config) => probed.open(&config.proc.join("stat")),
+            Self::Prometheus(config) => {
+                // Whether targets answer is only tried where the network may be used.
+                let tried = super::prometheus::probe::tried(config, false);
+                probed.unreadable = tried.problems;
+                probed.readable = tried.targets;
+            }
         }
         probed
     }

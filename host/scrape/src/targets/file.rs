@@ -2,30 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Group, yaml};
 
 /// Larger files are no lists of a node's targets but mistakes.
 pub const MAX_FILE: u64 = 1 << 20;
 
-/// A targets file that cannot be used.
+/// A targets file that cannot be used; which one it is the caller knows.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
-    #[error("{file} cannot be read: {cause}")]
+    #[error("it cannot be read: {cause}")]
     Unreadable {
-        /// The file.
-        file: PathBuf,
         /// The system's words.
         #[source]
         cause: io::Error,
     },
     /// It is no list of groups.
-    #[error("{file} is no list of targets: {cause}")]
+    #[error("it is no list of targets: {cause}")]
     Malformed {
-        /// The file.
-        file: PathBuf,
         /// What is wrong, and where.
         cause: String,
     },
@@ -46,11 +42,11 @@ impl FileError {
 
 /// Reads a targets file: as YAML when its name ends with `.yml` or `.yaml`, and else as JSON.
 pub fn read(file: &Path) -> Result<Vec<Group>, FileError> {
-    let unreadable = |cause| FileError::Unreadable { file: file.to_owned(), cause };
+    let unreadable = |cause| FileError::Unreadable { cause };
     let mut text = Vec::new();
     File::open(file).map_err(unreadable)?.take(MAX_FILE + 1).read_to_end(&mut text).map_err(unreadable)?;
     let is_yaml = file.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-    parse(&text, is_yaml).map_err(|cause| FileError::Malformed { file: file.to_owned(), cause })
+    parse(&text, is_yaml).map_err(|cause| FileError::Malformed { cause })
 }
 
 /// The groups of a text; a message with the place when it has none.
