@@ -15,6 +15,7 @@ mod hostile;
 mod ledger;
 mod reload;
 mod samples;
+mod scrape;
 mod servers;
 mod stale;
 mod tap;
