@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::Config;
 use super::config::Checked;
 use super::list::List;
-use super::source::SIDE_BY_SIDE;
+use super::source::places;
 use crate::sources::Problem;
 
 /// What a try came to.
@@ -70,7 +70,7 @@ async fn ask(
 ) -> Vec<(String, Result<usize, ScrapeError>)> {
     let (mut waiting, mut running, mut asked) = (targets.into_iter(), JoinSet::new(), Vec::new());
     loop {
-        while running.len() < SIDE_BY_SIDE
+        while running.len() < places(checked.body)
             && let Some(target) = waiting.next()
         {
             let fetcher = fetcher.clone();

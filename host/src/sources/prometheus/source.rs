@@ -25,8 +25,11 @@ use crate::sources::metrics::SourceMetrics;
 use crate::sources::sink::SampleSink;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
 
-/// Scrapes that run at once: their pages are in memory, each up to `body_size_limit`.
-pub(super) const SIDE_BY_SIDE: usize = 8;
+/// The pages of all scrapes that run at once, in bytes, were each as large as it may be: half of what they take when
+/// all of them are compressed.
+const MAX_PAGES: usize = 512 << 20;
+/// Scrapes that run at once, however small pages may be: each has a connection.
+const MOST: usize = 128;
 /// Between two looks at the targets file.
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two tries when the system gives no runtime.
@@ -71,6 +74,12 @@ struct Source {
     running: JoinSet<(Arc<Target>, Round)>,
     /// About the targets file.
     problem: Option<Problem>,
+}
+
+/// How many scrapes of pages of so many bytes may run at once: 32 by default. A target that hangs holds a place until
+/// its time is over, so more of them than places hold up others.
+pub(super) fn places(body: usize) -> usize {
+    (MAX_PAGES / body.max(1)).clamp(1, MOST)
 }
 
 impl Parts {
@@ -129,7 +138,7 @@ impl Source {
                 looked = self.look(false);
             }
             self.start_due();
-            let next = self.standing.next().filter(|_| self.running.len() < SIDE_BY_SIDE);
+            let next = self.standing.next().filter(|_| self.running.len() < places(self.parts.config.body));
             let until = next.map_or(looked + LOOK, |next| next.min(looked + LOOK));
             tokio::select! {
                 () = wake.notified() => {}
@@ -172,7 +181,7 @@ impl Source {
     }
 
     fn start_due(&mut self) {
-        while self.running.len() < SIDE_BY_SIDE {
+        while self.running.len() < places(self.parts.config.body) {
             let Some(target) = self.standing.start(self.parts.config.interval, Instant::now()) else {
                 return;
             };

@@ -165,3 +165,10 @@ fn targets_that_go_end_and_those_that_stay_go_on() {
     assert!(rig.parts.memory.end(|key| !kept.contains_key(key), 0).is_empty());
     assert_eq!(rig.parts.memory.end(|_| true, 0).len(), 1 + 5);
 }
+
+#[test]
+fn pages_of_all_scrapes_together_are_bounded() {
+    for (body, side_by_side) in [(16 << 20, 32), (picket_scrape::MAX_BODY, 2), (1, 128), (0, 128)] {
+        assert_eq!(places(body), side_by_side, "{body}");
+    }
+}
