@@ -24,3 +24,40 @@ pub(super) fn look(checked: &Checked, found: &mut Found) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Options, load_text};
+
+    #[test]
+    fn each_target_is_scraped_once_and_a_bad_one_is_blamed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = std::thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            while stream.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\na 1\nb 2\n").unwrap();
+        });
+        let text =
+            format!("[sources.s]\nkind = \"prometheus\"\ntargets = [\"{address}\", \"127.0.0.1:1\"]\n");
+        let checked = load_text("picket.toml", &text, &Options::default()).unwrap();
+        let mut found = Found::default();
+        look(&checked, &mut found);
+        served.join().unwrap();
+        assert_eq!(found.notes, [format!("source `s`: http://{address}/metrics: 2 samples")]);
+        let [problem] = &found.problems[..] else { panic!("{:?}", found.problems) };
+        assert_eq!((problem.code, problem.key.as_deref()), (Code::Upstream, Some("sources.s")));
+        assert!(
+            problem.message.starts_with("source `s`: http://127.0.0.1:1/metrics: cannot connect"),
+            "{problem}"
+        );
+    }
+}

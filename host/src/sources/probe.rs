@@ -94,7 +94,7 @@ impl Visit for Probed {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::sources::file;
+    use crate::sources::{file, prometheus};
 
     fn probe(pattern: String) -> Probed {
         SourceConfig::File(file::Config::new(vec![pattern])).probe()
@@ -119,5 +119,20 @@ mod tests {
             assert_eq!(paths, [folder.path().join(path)], "{pattern}");
         }
         assert_eq!(SourceConfig::Host(Default::default()).probe().readable, 1);
+    }
+
+    #[test]
+    fn a_targets_file_is_read_and_no_target_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("targets.json");
+        let targets = vec!["127.0.0.1:1".to_owned()];
+        let config = prometheus::Config { targets, targets_file: Some(file.clone()), ..Default::default() };
+        let source = SourceConfig::Prometheus(Box::new(config));
+        let probed = source.probe();
+        assert_eq!((probed.readable, probed.unreadable.len()), (1, 1));
+        assert_eq!(probed.unreadable[0].path, file);
+        fs::write(&file, "[{\"targets\": [\"127.0.0.1:2\"]}]").unwrap();
+        let probed = source.probe();
+        assert_eq!((probed.readable, probed.unreadable.len()), (2, 0));
     }
 }
