@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::collect::collect;
 use super::config::Checked;
 use super::counters::Counters;
-use crate::model::Sample;
 use crate::pipeline::route::Router;
 use crate::sources::metrics::SourceMetrics;
 use crate::sources::sink::SampleSink;
@@ -90,6 +89,7 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     use super::*;
+    use crate::model::Sample;
     use crate::sources::host::Config;
     use crate::sources::metrics::Metrics;
     use crate::sources::sink::NotCommitted;
