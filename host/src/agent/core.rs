@@ -191,11 +191,12 @@ fn compiler(checked: &Checked, folders: &Folders, engine: Arc<Engine>) -> anyhow
     Ok(Compiler::new(engine, config)?)
 }
 
-/// How long the store needs after a start until rules can judge by it: two samples of the slowest host
-/// source, for rates, and an evaluation of rules at their usual 30 seconds.
+/// How long the store needs after a start until rules can judge by it: two samples of the slowest source of samples,
+/// for rates, and an evaluation of rules at their usual 30 seconds.
 fn grace(checked: &Checked) -> Duration {
     let intervals = checked.sources.values().filter_map(|source| match source {
         SourceConfig::Host(config) => Some(config.interval.0),
+        SourceConfig::Prometheus(config) => Some(config.interval.0),
         _ => None,
     });
     intervals.max().unwrap_or(own_metrics::INTERVAL) * 2 + Duration::from_secs(30)

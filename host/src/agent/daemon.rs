@@ -352,7 +352,7 @@ pub(super) fn brings(checked: &Checked) -> BTreeMap<String, Brings> {
     let brings = |source: &SourceConfig| match source {
         SourceConfig::File(_) => Brings::Records,
         SourceConfig::Directory(_) => Brings::Files,
-        SourceConfig::Host(_) => Brings::Samples,
+        SourceConfig::Host(_) | SourceConfig::Prometheus(_) => Brings::Samples,
     };
     checked.sources.iter().map(|(name, source)| (name.clone(), brings(source))).collect()
 }

@@ -26,6 +26,7 @@ mod retry;
 mod series;
 mod signals;
 mod sinks;
+mod targets;
 mod upstreams;
 mod view;
 mod waiting;

@@ -16,6 +16,7 @@ mod ledger;
 mod reload;
 mod retractions;
 mod samples;
+mod scrape;
 mod servers;
 mod silences;
 mod stale;

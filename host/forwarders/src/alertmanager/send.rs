@@ -9,8 +9,8 @@ use super::config::{Config, ConfigError};
 use super::encode::{Alert, Pairs};
 use super::kept::{Kept, Life, MAX_KEPT, NoteError, Words};
 use super::peers::{Peers, What};
-use crate::http::Client;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
+use picket_http::Client;
 
 /// When everything is told first after a start. What a crash left half-done comes before, so that no end that an
 /// Alertmanager knows is taken back; and of the four times `resend` that alerts last, little is used up.

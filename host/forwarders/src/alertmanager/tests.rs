@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::encode::{Generator, GeneratorError, Pairs};
 use super::kept::{Kept, Life, NoteError, Words};
 use super::*;
-use crate::http::Url;
 use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
+use picket_http::Url;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use picket_http::Compression;
 use picket_model::{Digest, FrameKind};
 
 use super::config::{Config, Unfit};
 use super::encode;
 use super::session::{Failure, Session};
 use crate::progress::Progress;
-use crate::{Batch, Compression, Forwarder, Link, SendError, Sent};
+use crate::{Batch, Forwarder, Link, SendError, Sent};
 
 /// The most that a chunk's events take, uncompressed; a single event that is larger goes alone. Receivers limit
 /// chunks, and some take quadratic time over them.

@@ -6,13 +6,14 @@ mod receiver;
 
 use std::path::Path;
 
+use picket_http::Compression;
 use picket_model::{Digest, Frame, FrameKind, Label, Sample, Span};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::*;
 use crate::file::tests::examples;
-use crate::{Batch, Compression, Forwarder as _, Link, SendError, Sent};
+use crate::{Batch, Forwarder as _, Link, SendError, Sent};
 use receiver::{Nonce, Reaction, Receiver, Security};
 
 /// A forwarder that sends to a receiver, and the runtime that it needs.
@@ -288,11 +289,15 @@ fn an_agent_that_stops_waits_for_no_acknowledgement() {
 
 #[test]
 fn over_tls_events_arrive_and_without_it_the_receiver_says_so() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../http/testdata/tls");
     let receiver = Receiver::secured(&data.join("server.pem"), &data.join("server.key"));
     let tls = |ca: &str| {
         let ca_file = Some(data.join(ca));
-        Some(crate::tls::Config { ca_file, server_name: Some("localhost".into()), ..Default::default() })
+        Some(picket_http::tls::Config {
+            ca_file,
+            server_name: Some("localhost".into()),
+            ..Default::default()
+        })
     };
     let (mut trusting, _runtime) = forwarder(&receiver, |config| config.tls = tls("ca.pem"));
     assert_eq!(trusting.send(&batch(examples())), Ok(Sent::all()));

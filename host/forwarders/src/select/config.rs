@@ -6,7 +6,7 @@ use picket_model::{FrameKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::relabel::Rule;
+use picket_relabel::Rule;
 
 /// `[forwarders.NAME.select]`: which results are sent, and under which labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -3,8 +3,8 @@
 
 use picket_model::{Frame, Label};
 
-use crate::relabel::Rules;
 use crate::severity;
+use picket_relabel::Rules;
 
 /// The label that holds a metric's name.
 const NAME: &str = "__name__";

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::sign::SignError;
 use super::target::TargetError;
 use super::template::TemplateError;
-use crate::http::{self, ClientError, Url};
-use crate::secret::SecretError;
 use crate::{BackoffConfig, BatchConfig, BatchLimits, select};
+use picket_http::secret::SecretError;
+use picket_http::{self as http, ClientError, Url};
 
 /// What suits a receiver of single events: one at a time, at once. So a crash repeats one event at most.
 pub const BATCH: BatchLimits = BatchLimits { frames: 1, bytes: 1 << 20, wait: Duration::ZERO };

@@ -11,9 +11,9 @@ use super::sign::{SignError, Signer};
 use super::target::{Target, Targets};
 use super::template::Template;
 use super::{encode, slack};
-use crate::http::{Answer, Client, NoAnswer, Request, Url};
-use crate::secret::Secret;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
+use picket_http::secret::Secret;
+use picket_http::{Answer, Client, NoAnswer, Request, Url};
 
 /// After so many tries in a row that all got 403 an event is refused: a firewall before the receiver may dislike what
 /// is in it. With the waits of an open circuit that takes some minutes, so that a person who renews a password in that

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use picket_model::Severity;
 
 use super::config::{Config, MAX_ROUTES};
-use crate::http::{Answer, Url};
-use crate::secret::{Secret, SecretError};
+use picket_http::secret::{Secret, SecretError};
+use picket_http::{Answer, Url};
 
 /// Shorter pieces of a URL's path are words and no secrets.
 const SECRET_PIECE: usize = 6;

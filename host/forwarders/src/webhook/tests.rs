@@ -13,9 +13,9 @@ use serde_json::json;
 use super::sign::{SignError, Signer};
 use super::template::{Template, TemplateError};
 use super::*;
-use crate::secret::Secret;
 use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
+use picket_http::secret::Secret;
 
 const TIME: u64 = 1_763_654_940_250_000_000;
 
@@ -479,7 +479,7 @@ fn the_query_of_a_url_is_not_shown() {
     let config = Config { url: Some(server.url("/hook?key=hunter2")), ..Config::default() };
     let error = forwarder(&config).send(&batch([found(1)])).unwrap_err().to_string();
     assert!(error.contains("/hook ") && !error.contains("hunter2"), "{error}");
-    let error = "ftp://x/?key=hunter2".parse::<crate::http::Url>().unwrap_err().to_string();
+    let error = "ftp://x/?key=hunter2".parse::<picket_http::Url>().unwrap_err().to_string();
     assert!(error.contains("ftp://x/?…") && !error.contains("hunter2"), "{error}");
 }
 

@@ -289,7 +289,7 @@ proptest! {
 
     #[test]
     fn any_answer_has_a_meaning(status in 100..999_u16, body in prop::collection::vec(any::<u8>(), 0..64)) {
-        let answer = crate::http::Answer {
+        let answer = picket_http::Answer {
             status, retry_after: None, content_type: "application/x-protobuf".into(), body,
         };
         for signal in [Signal::Logs, Signal::Metrics] {

@@ -4,7 +4,8 @@
 //! after [`MAX_VALUE_BYTES`], a name that is empty or longer than [`MAX_NAME_BYTES`] is not set, and neither is a
 //! new label beyond [`MAX_LABELS`].
 //!
-//! It knows labels only; which a frame has is said in [`crate::select`].
+//! It knows labels only, and not what has them.
+#![forbid(unsafe_code)]
 
 mod case;
 mod check;

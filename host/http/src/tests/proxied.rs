@@ -44,7 +44,7 @@ fn without_tls_the_proxy_reads_the_request() {
 fn a_proxy_may_be_reached_by_tls_with_the_authorities_of_the_system() {
     let proxy = Server::secured(tls("server", false, &[&TLS13]), |seen| ok(&seen.line));
     let run = |authorities: &str| {
-        let test = "http::tests::proxied::in_an_environment_with_proxies";
+        let test = "tests::proxied::in_an_environment_with_proxies";
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env("PICKET_TEST_URLS", "http://receiver.example/")
@@ -97,7 +97,7 @@ fn a_proxy_that_refuses_or_is_away_is_told() {
 #[test]
 fn in_an_environment_with_proxies() {
     let Ok(urls) = std::env::var("PICKET_TEST_URLS") else { return };
-    let tls = crate::tls::Config { ca_file: Some(pem("ca.pem")), ..Default::default() };
+    let tls = tls::Config { ca_file: Some(pem("ca.pem")), ..Default::default() };
     let rig = Rig::with(&Config { tls, ..Config::default() });
     for url in urls.split(' ') {
         match rig.post(url, "x") {
@@ -119,7 +119,7 @@ fn the_variables_say_which_proxy_leads_where() {
         let (direct, secured) = (direct.port, secured.port);
         let urls =
             format!("http://receiver.example/ http://127.0.0.1:{direct}/ https://localhost:{secured}/");
-        let test = "http::tests::proxied::in_an_environment_with_proxies";
+        let test = "tests::proxied::in_an_environment_with_proxies";
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env("PICKET_TEST_URLS", urls)

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    USER_AGENT,
 };
 use hyper::{Method, Uri};
 use hyper_util::client::legacy;
@@ -20,7 +22,7 @@ use super::failure::{place, sorted};
 use super::mask::Mask;
 use super::proxies::Proxies;
 use super::{Answer, Config, ConfigError, MAX_ANSWER, MAX_TIMEOUT, MIN_TIMEOUT, NoAnswer, Url};
-use crate::Link;
+use crate::Net;
 use crate::secret::SecretError;
 use crate::tls::TlsError;
 
@@ -46,12 +48,33 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// A client for one forwarder. It keeps connections open between requests.
+/// A page that was fetched, with whatever status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The status.
+    pub status: u16,
+    /// The type of the body with its parameters; empty when there is none.
+    pub content_type: String,
+    /// How the body is compressed, in small letters; empty when it is not.
+    pub content_encoding: String,
+    /// The body, as far as it was read.
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// Status and what stands on the page, as [`Answer::said`].
+    pub fn said(&self) -> String {
+        let body = self.body[..self.body.len().min(MAX_ANSWER)].to_vec();
+        Answer { status: self.status, retry_after: None, content_type: String::new(), body }.said()
+    }
+}
+
+/// A client for one receiver, or for several that are reached alike. It keeps connections open between requests.
 ///
 /// Its methods block, and must not be called on a thread of the runtime. After a failure of TLS, a broken TLS
 /// connection, a 401 or a 403 the next request reads certificates, passwords and tokens anew.
 pub struct Client {
-    link: Link,
+    net: Net,
     config: Config,
     /// None when files have to be read again.
     ready: Mutex<Option<Arc<Ready>>>,
@@ -85,12 +108,12 @@ pub enum ClientError {
 
 impl Client {
     /// Reads certificates and secrets; connects to nothing. A timeout out of bounds is brought within them.
-    pub fn new(config: &Config, link: &Link) -> Result<Self, ClientError> {
+    pub fn new(config: &Config, net: &Net) -> Result<Self, ClientError> {
         let mut config = config.clone();
         config.timeout.0 = config.timeout.0.clamp(MIN_TIMEOUT, MAX_TIMEOUT);
         config.check()?;
         let ready = Mutex::new(Some(Arc::new(Ready::new(&config)?)));
-        Ok(Self { link: link.clone(), config, ready })
+        Ok(Self { net: net.clone(), config, ready })
     }
 
     /// Posts a request and waits for the answer, at most for `http.timeout`, and no longer than the agent runs.
@@ -101,7 +124,7 @@ impl Client {
     /// Posts requests side by side, sixteen at a time. The answers come in the order of the requests.
     pub fn post_all(&self, requests: Vec<Request>) -> Vec<Result<Answer, NoAnswer>> {
         let mut answers = vec![Err(NoAnswer::Stopped); requests.len()];
-        self.link.runtime.block_on(async {
+        self.net.runtime.block_on(async {
             let mut waiting = requests.into_iter().enumerate();
             let mut running = JoinSet::new();
             loop {
@@ -121,7 +144,7 @@ impl Client {
             }
         });
         for answer in &answers {
-            self.learn(answer);
+            self.learn(answer.as_ref().map(|answer| answer.status));
         }
         answers
     }
@@ -133,8 +156,8 @@ impl Client {
     }
 
     fn send(&self, method: Method, request: Request) -> Result<Answer, NoAnswer> {
-        let answer = self.link.runtime.block_on(self.exchange(method, request));
-        self.learn(&answer);
+        let answer = self.net.runtime.block_on(self.exchange(method, request));
+        self.learn(answer.as_ref().map(|answer| answer.status));
         answer
     }
 
@@ -144,20 +167,26 @@ impl Client {
         method: Method,
         request: Request,
     ) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + 'static {
-        let (link, ready) = (self.link.clone(), self.ready(request.url.uri()));
-        async move {
-            let ready = ready.map_err(|cause| NoAnswer::NotSent { cause: cause.to_string() })?;
-            let to = place(request.url.uri());
-            let begun = Instant::now();
-            let answer = tokio::select! {
-                biased;
-                () = link.stopped() => return Err(NoAnswer::Stopped),
-                answer = tokio::time::timeout(ready.timeout, ready.answer(method, request)) => answer,
-            };
-            let answer = answer.unwrap_or(Err(NoAnswer::Timeout { to, after: ready.timeout }))?;
-            link.answered(begun.elapsed());
-            Ok(answer)
-        }
+        let (ready, to) = (self.ready(request.url.uri()), place(request.url.uri()));
+        let work = move |ready: Arc<Ready>| async move { ready.answer(method, request).await };
+        within(self.net.clone(), ready, to, work)
+    }
+
+    /// Fetches a page of at most so many bytes. Of a larger one there are a byte more than that; of what comes with
+    /// another status than 200 there are at most [`MAX_ANSWER`]. For callers on a runtime, which need not be that of
+    /// the client's [`Net`].
+    pub async fn page(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        most: usize,
+    ) -> Result<Page, NoAnswer> {
+        let (ready, to) = (self.ready(url.uri()), place(url.uri()));
+        let request = Request { url: url.clone(), headers: headers.to_vec(), body: Bytes::new() };
+        let work = move |ready: Arc<Ready>| async move { ready.page(request, most).await };
+        let page = within(self.net.clone(), ready, to, work).await;
+        self.learn(page.as_ref().map(|page| page.status));
+        page
     }
 
     /// What was read; read again when it had to be forgotten.
@@ -172,10 +201,10 @@ impl Client {
     }
 
     /// Forgets what was read when it may be out of date.
-    fn learn(&self, answer: &Result<Answer, NoAnswer>) {
+    fn learn(&self, status: Result<u16, &NoAnswer>) {
         let own_certificate = self.config.tls.cert_file.is_some();
-        let is_stale = match answer {
-            Ok(answer) => matches!(answer.status, 401 | 403),
+        let is_stale = match status {
+            Ok(status) => matches!(status, 401 | 403),
             Err(NoAnswer::Tls { .. }) => true,
             // A receiver that does not like the agent's certificate may just close the connection.
             Err(NoAnswer::Broken { .. }) => own_certificate,
@@ -185,6 +214,25 @@ impl Client {
             *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
+}
+
+/// Does something with what was read, within the time for one request, and no longer than the agent runs.
+async fn within<T, F: Future<Output = Result<T, NoAnswer>>>(
+    net: Net,
+    ready: Result<Arc<Ready>, ClientError>,
+    to: String,
+    work: impl FnOnce(Arc<Ready>) -> F,
+) -> Result<T, NoAnswer> {
+    let ready = ready.map_err(|cause| NoAnswer::NotSent { cause: cause.to_string() })?;
+    let (timeout, begun) = (ready.timeout, Instant::now());
+    let answer = tokio::select! {
+        biased;
+        () = net.stopped() => return Err(NoAnswer::Stopped),
+        answer = tokio::time::timeout(timeout, work(ready)) => answer,
+    };
+    let answer = answer.unwrap_or(Err(NoAnswer::Timeout { to, after: timeout }))?;
+    net.answered(begun.elapsed());
+    Ok(answer)
 }
 
 impl Ready {
@@ -209,28 +257,48 @@ impl Ready {
     }
 
     async fn answer(&self, method: Method, request: Request) -> Result<Answer, NoAnswer> {
-        let uri = request.url.uri().clone();
-        let to = place(&uri);
-        let mut message = hyper::Request::new(Full::new(request.body));
-        *message.method_mut() = method;
-        *message.headers_mut() = self.headers(&uri, &request.headers)?;
-        *message.uri_mut() = uri;
-        let answer = self.connections.request(message).await.map_err(|error| sorted(&error, &to))?;
-        let (head, mut body) = answer.into_parts();
-        let mut read = Vec::new();
-        while read.len() < MAX_ANSWER {
-            let Some(frame) = body.frame().await else { break };
-            let frame = frame.map_err(|error| sorted(&error, &to))?;
-            let data = frame.into_data().unwrap_or_default();
-            read.extend_from_slice(&data[..data.len().min(MAX_ANSWER - read.len())]);
-        }
+        let to = place(request.url.uri());
+        let (head, body) = self.begin(method, request, &to).await?.into_parts();
+        let mut read = read(body, MAX_ANSWER, &to).await?;
         self.mask.hide(&mut read);
         Ok(Answer {
             status: head.status.as_u16(),
             retry_after: retry_after(&head.headers, SystemTime::now()),
-            content_type: content_type(&head.headers),
+            content_type: essence(text(&head.headers, CONTENT_TYPE)),
             body: read,
         })
+    }
+
+    async fn page(&self, request: Request, most: usize) -> Result<Page, NoAnswer> {
+        let to = place(request.url.uri());
+        let (head, body) = self.begin(Method::GET, request, &to).await?.into_parts();
+        let status = head.status.as_u16();
+        let most = if status == 200 { most.saturating_add(1) } else { MAX_ANSWER };
+        let mut read = read(body, most, &to).await?;
+        if status != 200 {
+            self.mask.hide(&mut read);
+        }
+        Ok(Page {
+            status,
+            content_type: text(&head.headers, CONTENT_TYPE).trim().to_owned(),
+            content_encoding: text(&head.headers, CONTENT_ENCODING).trim().to_ascii_lowercase(),
+            body: read,
+        })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    async fn begin(
+        &self,
+        method: Method,
+        request: Request,
+        to: &str,
+    ) -> Result<hyper::Response<Incoming>, NoAnswer> {
+        let uri = request.url.uri().clone();
+        let mut message = hyper::Request::new(Full::new(request.body));
+        *message.method_mut() = method;
+        *message.headers_mut() = self.headers(&uri, &request.headers)?;
+        *message.uri_mut() = uri;
+        self.connections.request(message).await.map_err(|error| sorted(&error, to))
     }
 
     /// Those of the protocol replace those of the operator.
@@ -258,8 +326,24 @@ impl Ready {
     }
 }
 
-/// Without parameters, in small letters.
-fn content_type(headers: &HeaderMap) -> String {
-    let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// A body's first bytes.
+async fn read(mut body: Incoming, most: usize, to: &str) -> Result<Vec<u8>, NoAnswer> {
+    let mut read = Vec::new();
+    while read.len() < most {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame.map_err(|error| sorted(&error, to))?;
+        let data = frame.into_data().unwrap_or_default();
+        read.extend_from_slice(&data[..data.len().min(most - read.len())]);
+    }
+    Ok(read)
+}
+
+/// A header's value; empty when there is none.
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// A type without parameters, in small letters.
+fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

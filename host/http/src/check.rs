@@ -98,6 +98,9 @@ fn check_tls(tls: &tls::Config) -> Result<(), ConfigError> {
         (None, Some(_)) => return Err(wrong("tls.key_file", "needs `tls.cert_file` beside it")),
         _ => {}
     }
+    if tls.insecure_skip_verify && tls.ca_file.is_some() {
+        return Err(wrong("tls.insecure_skip_verify", "makes `tls.ca_file` mean nothing; keep one of them"));
+    }
     match &tls.server_name {
         Some(name) if tls::server_name(tls, "").is_err() => {
             Err(wrong("tls.server_name", &format!("is neither a host name nor an address: `{name}`")))
@@ -168,6 +171,7 @@ mod tests {
             ("proxy = 'socks5://proxy.example'", "proxy"),
             ("proxy = 'http://u:hunter2@proxy.example'", "proxy"),
             ("tls = { cert_file = '/c' }", "tls.cert_file"),
+            ("tls = { ca_file = '/c', insecure_skip_verify = true }", "tls.insecure_skip_verify"),
             ("tls = { key_file = '/k' }", "tls.key_file"),
             ("tls = { server_name = 'a b' }", "tls.server_name"),
         ] {

@@ -9,7 +9,7 @@ fn pem(name: &str) -> PathBuf {
 
 fn own(cert: &str, key: &str) -> Config {
     let (cert_file, key_file) = (Some(pem(cert)), Some(pem(key)));
-    Config { ca_file: Some(pem("ca.pem")), cert_file, key_file, server_name: None }
+    Config { ca_file: Some(pem("ca.pem")), cert_file, key_file, ..Config::default() }
 }
 
 #[test]

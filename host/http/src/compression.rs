@@ -21,7 +21,7 @@ pub enum Compression {
 const LEVEL: u32 = 1;
 
 /// One gzip member with these bytes.
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), flate2::Compression::new(LEVEL));
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     written.expect("writing into memory does not fail")

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::*;
-use crate::Link;
+use crate::Net;
 
 /// A client and what it runs in.
 struct Rig {
@@ -42,9 +42,9 @@ impl Rig {
         let (stop, stopped) = watch::channel(None);
         let answered = Arc::new(Mutex::new(Vec::new()));
         let told = answered.clone();
-        let link = Link::new(runtime.handle().clone(), "node", stopped)
-            .timing(move |after| told.lock().unwrap().push(after));
-        Self { client: Client::new(config, &link).unwrap(), stop, answered, runtime }
+        let net =
+            Net::new(runtime.handle().clone(), stopped).timing(move |after| told.lock().unwrap().push(after));
+        Self { client: Client::new(config, &net).unwrap(), stop, answered, runtime }
     }
 
     /// Returns once the runtime has handled all that the network had brought before, and what follows from it: a

@@ -5,8 +5,6 @@ use std::time::{Duration, SystemTime};
 use hyper::HeaderMap;
 use hyper::header::{DATE, HeaderName, RETRY_AFTER};
 
-use crate::SendError;
-
 /// A receiver's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -132,7 +130,7 @@ impl Answer {
     }
 
     /// Whether it is what a server says to a request without TLS where it expects it.
-    pub(crate) fn wants_tls(&self) -> bool {
+    pub fn wants_tls(&self) -> bool {
         let said = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
         WANTS_TLS.iter().any(|text| said.contains(text))
     }
@@ -152,15 +150,6 @@ impl Answer {
         match shown.is_empty() {
             true => format!("HTTP {}", self.status),
             false => format!("HTTP {}: {shown}", self.status),
-        }
-    }
-}
-
-impl From<NoAnswer> for SendError {
-    fn from(none: NoAnswer) -> Self {
-        match none {
-            NoAnswer::Tls { .. } | NoAnswer::NotSent { .. } => Self::unusable(none.to_string()),
-            _ => Self::later(none.to_string()),
         }
     }
 }
