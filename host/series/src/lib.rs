@@ -1,31 +1,37 @@
-//! A bounded store of recent samples: append by name and labels, select by matchers and time.
-//!
-//! It is what alert rules read and what the node's own metrics, plugins and recording rules are
-//! written to. It keeps samples in memory only: after a restart it begins empty. It does not
-//! evaluate expressions, does not forward anything, and knows neither plugins nor sources.
-//!
-//! Everything is bounded ([`Config`]): the number of series, the samples of each, the age of a
-//! sample and the bytes of all. At a bound nothing grows and nothing waits: what does not fit is
-//! refused or expels the oldest sample of its own series, and is counted ([`Metrics`]).
-//!
-//! The answer of [`Store::select`] is made of flat columns, the shape in which it crosses into a
-//! guest, so that a million samples are two vectors and not a million objects.
+//! A bounded store of recent samples.
 #![forbid(unsafe_code)]
 
+mod bits;
+mod bounds;
+mod chunk;
 mod config;
+mod disk;
+mod error;
 mod index;
 mod inner;
 mod labels;
+mod log;
+mod lookup;
 mod matcher;
+mod memory;
+mod metadata;
 mod metrics;
-mod ring;
+mod resolve;
+mod segment;
+mod select;
+mod series;
 mod store;
+mod varint;
 
+pub use bounds::Bounds;
 pub use config::{Clock, Config};
+pub use disk::Status;
+pub use disk::recover::Recovered;
+pub use error::{LookupError, OpenError, Refused, SelectError, UnknownSeries};
 pub use labels::{Label, Labels, MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES, NAME};
+pub use lookup::Lookup;
 pub use matcher::{MAX_MATCHERS, MAX_PATTERN_BYTES, Matcher, Op, Selector};
+pub use metadata::{Kind, MAX_DESCRIBED, MAX_HELP_BYTES, Metadata};
 pub use metrics::Metrics;
-pub use store::{
-    Appended, Bounds, MAX_AHEAD, MAX_SELECTORS, Refused, SelectError, Selection, Size, Store, UnknownSeries,
-    Window,
-};
+pub use select::{Request, Selection, Wanted};
+pub use store::{Appended, MAX_AHEAD, MAX_REQUESTS, NewSample, Of, Size, Store};
