@@ -60,11 +60,11 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_or_cut_chunk_does_no_harm(samples in samples(), at in any::<prop::sample::Index>(), bit in 0..8) {
+    fn a_flipped_or_cut_chunk_does_no_harm(samples in samples(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let mut chunk = encode(&samples).closed().to_vec();
         let at = at.index(chunk.len());
         let _ = decoded(&chunk[..at]);
-        chunk[at] ^= 1 << bit;
+        chunk[at] ^= 1_u8 << bit;
         let _ = decoded(&chunk);
     }
 }

@@ -293,7 +293,3 @@ impl Segments {
         self.list.iter().rev().filter(about).map(|(segment, _)| &**segment)
     }
 }
-
-#[cfg(test)]
-#[path = "segment/tests.rs"]
-mod tests;

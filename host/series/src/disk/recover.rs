@@ -43,6 +43,8 @@ struct Recovery<'a> {
     inner: Inner,
     /// Places by the ids in the files.
     places: HashMap<u64, usize>,
+    /// Labels of series in a log that have not begun yet.
+    declared: HashMap<u64, Vec<(String, String)>>,
     horizon: i64,
     found: Recovered,
 }
@@ -70,8 +72,8 @@ pub(crate) fn open(folder: &Path, config: &Config, now: i64) -> Result<(Disk, In
     let numbers = segments.iter().chain(&logs).map(|(number, _)| number.saturating_add(1));
     let next_number = numbers.max().unwrap_or(1);
     let horizon = now.saturating_sub(config.max_age_ms());
-    let (inner, places, found) = Default::default();
-    let mut recovery = Recovery { config, inner, places, horizon, found };
+    let (inner, places, declared, found) = Default::default();
+    let mut recovery = Recovery { config, inner, places, declared, horizon, found };
     let in_segments = recovery.segments(segments)?;
     for (number, path) in &logs {
         recovery.log(path, *number < in_segments)?;
@@ -166,9 +168,20 @@ impl Recovery<'_> {
         Some(place)
     }
 
+    /// Begins a series at its first sample that is young enough: of the others there may be more than the bound.
+    fn begin_declared(&mut self, id: u64) -> Option<usize> {
+        let labels = self.declared.remove(&id)?;
+        let labels: Vec<_> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let place = self.begin(id, &labels).or_else(|| self.inner.find(&labels))?;
+        self.places.insert(id, place);
+        Some(place)
+    }
+
     /// Replays a log. Of one that is `covered`, what segments have is passed over.
     fn log(&mut self, path: &Path, covered: bool) -> Result<(), OpenError> {
-        match self.read_log(path, covered) {
+        let read = self.read_log(path, covered);
+        self.declared.clear();
+        match read {
             Ok(()) => {}
             Err(Unreadable::Newer(version)) => return Err(OpenError::Newer { path: path.to_owned(), version }),
             Err(_) => self.found.damaged += 1,
@@ -202,12 +215,12 @@ impl Recovery<'_> {
         let mut entries = Entries::new(batch);
         while let Some(entry) = entries.next()? {
             match entry {
-                Entry::Series { id, labels } if !self.places.contains_key(&id) => {
-                    if let (None, Some(place)) = (self.begin(id, &labels), self.inner.find(&labels)) {
-                        self.places.insert(id, place);
+                Entry::Series { id, labels } => {
+                    if !self.places.contains_key(&id) {
+                        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                        self.declared.insert(id, labels.into_iter().map(own).collect());
                     }
                 }
-                Entry::Series { .. } => {}
                 Entry::Sample { id, time, value } => self.sample(id, time, value, covered),
             }
         }
@@ -215,10 +228,10 @@ impl Recovery<'_> {
     }
 
     fn sample(&mut self, id: u64, time: i64, value: f64, covered: bool) {
-        let Some(place) = self.places.get(&id).copied() else { return };
         if time <= self.horizon || !(-MAX_TIME..MAX_TIME).contains(&time) {
             return;
         }
+        let Some(place) = self.places.get(&id).copied().or_else(|| self.begin_declared(id)) else { return };
         let series = &mut self.inner.series[place];
         if time <= series.last {
             let in_memory = series.memory_from() != i64::MAX;
