@@ -44,7 +44,7 @@ fn main() {
     for (kind, name) in KINDS.iter().enumerate() {
         now.store(START, Ordering::Relaxed);
         let store = store(Config::default());
-        for scrape in 0..SCRAPES {
+        for scrape in 0..=SCRAPES {
             let time = START + scrape * STEP + next() % 4 * 1_000_000;
             now.store(time, Ordering::Relaxed);
             for series in 0..100_u64 {
@@ -65,7 +65,11 @@ fn main() {
     for scrape in 1..SCRAPES {
         let time = START + scrape * STEP + next() % 4 * 1_000_000;
         now.store(time, Ordering::Relaxed);
-        let mut sample = |id: &u64| NewSample { of: Of::Id(*id), time, value: value(*id as usize % 5, *id, scrape, next()) };
+        let mut sample = |id: &u64| NewSample {
+            of: Of::Id(*id),
+            time,
+            value: value(*id as usize % 5, *id, scrape, next()),
+        };
         let samples: Vec<NewSample<'_>> = ids.iter().map(&mut sample).collect();
         store.append_all(samples);
     }
@@ -74,8 +78,10 @@ fn main() {
     let started = std::time::Instant::now();
     let latest = |number: u64| {
         let matcher = |name: &str, value: String| Matcher { name: name.into(), op: Op::Equal, value };
-        let selector =
-            vec![matcher("__name__", format!("metric_{}", number % 500)), matcher("cpu", (number % 8).to_string())];
+        let selector = vec![
+            matcher("__name__", format!("metric_{}", number % 500)),
+            matcher("cpu", (number % 8).to_string()),
+        ];
         Request { selector, start: START, end: u64::MAX, wanted: Wanted::Latest }
     };
     let requests: Vec<Request> = (0..10_000).map(latest).collect();
@@ -98,11 +104,12 @@ fn begin(store: &Store, series: u64) -> u64 {
     store.append(&name, labels, START, 0.0).unwrap().series()
 }
 
-/// Bytes of chunks: what a store has more than one whose series have one sample.
+/// Bytes of the closed chunks of 100 series: without what is accounted for series, labels, entries of closed chunks and
+/// open ones.
 fn chunk_bytes(store: &Store) -> u64 {
-    let bytes = store.size().bytes;
-    let empty: u64 = 100 * (184 + 8 + 2 * 5 + 96) + 190 + 96 + 2 * 96 + 10;
-    bytes.saturating_sub(empty)
+    let (series, labels, closed, open) = (184, 2 * (5 + 4) + 96 + 2, 80, 24);
+    let names = 3 * 96 + "__name__n".len() as u64 + 1;
+    store.size().bytes - 100 * (series + labels + closed + open) - names
 }
 
 /// Resident memory of the process, in bytes.

@@ -1,7 +1,9 @@
 //! Bits after one another in bytes, the highest first. Knows nothing of samples.
 
-/// By how many bytes a buffer grows at least. It grows by a quarter: chunks are many and most stay small, so doubling
+/// By how many bytes a buffer grows at most. It grows by a quarter: chunks are many and most stay small, so doubling
 /// would waste half; and all grow together, so many small steps would leave holes between them.
+pub(crate) const MAX_GROWTH: usize = 64;
+/// By how many bytes it grows at least.
 const MIN_GROWTH: usize = 24;
 
 /// Appends the lowest `count` bits of `bits`, at most 64. `free` is how many bits of the last byte are unused.
@@ -11,7 +13,7 @@ pub(crate) fn put(bytes: &mut Vec<u8>, free: &mut u8, bits: u64, count: u8) {
     while left > 0 {
         if *free == 0 {
             if bytes.len() == bytes.capacity() {
-                bytes.reserve_exact(MIN_GROWTH.max(bytes.len() / 4));
+                bytes.reserve_exact((bytes.len() / 4).clamp(MIN_GROWTH, MAX_GROWTH));
             }
             bytes.push(0);
             *free = 8;

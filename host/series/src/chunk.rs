@@ -10,14 +10,14 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::bits::{Bits, put};
+use crate::bits::{Bits, MAX_GROWTH, put};
 use crate::varint::{self, Reader};
 
 /// Samples of one chunk at most: whoever wants one of them decodes all before it.
 pub(crate) const MAX_SAMPLES: u16 = 240;
 
 /// Bytes that one sample may add: 4 + 64 bits of time, 2 + 5 + 6 + 64 bits of value, and the buffer's growth.
-pub(crate) const MAX_SAMPLE_BYTES: u64 = 19 + 16;
+pub(crate) const MAX_SAMPLE_BYTES: u64 = 19 + MAX_GROWTH as u64;
 
 /// Widths of a difference of differences, by the number of ones before it.
 const WIDTHS: [u8; 5] = [0, 7, 12, 20, 64];
@@ -72,8 +72,10 @@ impl Open {
     }
 
     fn put_time(&mut self, change: i64) {
-        let fits = |width: u8| width == 64 || (width == 0 && change == 0) || {
-            width > 0 && (-(1_i64 << (width - 1))..1 << (width - 1)).contains(&change)
+        let fits = |width: u8| {
+            width == 64 || (width == 0 && change == 0) || {
+                width > 0 && (-(1_i64 << (width - 1))..1 << (width - 1)).contains(&change)
+            }
         };
         let step = WIDTHS.iter().position(|width| fits(*width)).expect("everything fits 64 bits");
         // So many ones and a zero; no zero behind the most ones.
@@ -119,10 +121,7 @@ fn read_head(reader: &mut Reader<'_>) -> Option<(u16, i64)> {
 
 /// Gives each sample of a closed chunk to `each` until that has enough. Bytes from a file that are no chunk give
 /// some samples and then the error; times rise in any case.
-pub(crate) fn decode(
-    chunk: &[u8],
-    mut each: impl FnMut(i64, f64) -> ControlFlow<()>,
-) -> Result<(), Damaged> {
+pub(crate) fn decode(chunk: &[u8], mut each: impl FnMut(i64, f64) -> ControlFlow<()>) -> Result<(), Damaged> {
     let mut reader = Reader::new(chunk);
     let (count, first) = read_head(&mut reader).ok_or(Damaged)?;
     let mut decoder = Decoder {

@@ -25,7 +25,8 @@ fn decoded(chunk: &[u8]) -> Result<Vec<(i64, u64)>, Damaged> {
 }
 
 fn samples() -> impl Strategy<Value = Vec<(i64, u64)>> {
-    let step = prop_oneof![4 => Just(15_000_i64), 3 => 14_990..15_010_i64, 1 => 1..100_000_i64, 1 => 1..1_i64 << 45];
+    let step =
+        prop_oneof![4 => Just(15_000_i64), 3 => 14_990..15_010_i64, 1 => 1..100_000_i64, 1 => 1..1_i64 << 45];
     let value = prop_oneof![
         any::<u64>(),
         (0..1000_i64).prop_map(|value| (value as f64).to_bits()),

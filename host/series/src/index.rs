@@ -64,7 +64,8 @@ impl Index {
     pub(crate) fn add(&mut self, place: u32, pairs: &[(&str, &str)]) -> PairIds {
         let add = |(name, value): &(&str, &str)| {
             let id = self.pair_of(name, value);
-            let places = &mut self.pairs[id as usize].as_mut().expect("the pair was just found or made").places;
+            let places =
+                &mut self.pairs[id as usize].as_mut().expect("the pair was just found or made").places;
             if places.len() == places.capacity() {
                 // By a quarter: the lists of many series together are large.
                 places.reserve_exact(1 + places.len() / 4);
@@ -79,7 +80,8 @@ impl Index {
     fn pair_of(&mut self, name: &str, value: &str) -> u32 {
         let number = self.name_of(name);
         let hash = self.hasher.hash_one(value);
-        let found = self.by_name[number as usize].values.find(hash, |id| **value_of(&self.pairs, *id) == *value);
+        let found =
+            self.by_name[number as usize].values.find(hash, |id| **value_of(&self.pairs, *id) == *value);
         if let Some(id) = found {
             return *id;
         }
@@ -177,9 +179,7 @@ impl Index {
         for id in 0..self.pairs.len() {
             let Some(pair) = &mut self.pairs[id] else { continue };
             let before = pair.places.len();
-            let new = |place: &mut u32| {
-                moved[*place as usize].map(|new| *place = new).is_some()
-            };
+            let new = |place: &mut u32| moved[*place as usize].map(|new| *place = new).is_some();
             pair.places.retain_mut(new);
             self.bytes -= (before - pair.places.len()) as u64 * PLACE_BYTES;
             if reordered {

@@ -52,7 +52,10 @@ fn places(
     Ok(places)
 }
 
-pub(crate) fn compile<'a>(patterns: &Patterns, selectors: &'a [Selector]) -> Result<Vec<Vec<Test<'a>>>, LookupError> {
+pub(crate) fn compile<'a>(
+    patterns: &Patterns,
+    selectors: &'a [Selector],
+) -> Result<Vec<Vec<Test<'a>>>, LookupError> {
     let compiled = selectors.iter().zip(0..).map(|(selector, number)| {
         patterns.compile(selector).map_err(|reason| LookupError::BadSelector { selector: number, reason })
     });

@@ -201,7 +201,10 @@ impl Segment {
             return Err(Unreadable::Damaged);
         }
         let table = labels::Table::new(tables, foot.count as usize).ok_or(Unreadable::Damaged)?;
-        let fences = (0..table.count()).step_by(ENTRIES_OF_BLOCK).filter_map(|at| table.entry(at)).map(|entry| entry.id);
+        let fences = (0..table.count())
+            .step_by(ENTRIES_OF_BLOCK)
+            .filter_map(|at| table.entry(at))
+            .map(|entry| entry.id);
         let fences = fences.collect();
         Ok((Self { path: path.to_owned(), number, bytes, foot, file, fences }, table))
     }

@@ -92,7 +92,12 @@ pub(crate) struct Select<'a> {
 
 impl Select<'_> {
     /// Adds the answer to one request.
-    pub(crate) fn request(&mut self, tests: &[Test<'_>], times: Range<i64>, wanted: Wanted) -> Result<(), SelectError> {
+    pub(crate) fn request(
+        &mut self,
+        tests: &[Test<'_>],
+        times: Range<i64>,
+        wanted: Wanted,
+    ) -> Result<(), SelectError> {
         let span = Span { start: times.start.max(self.horizon.saturating_add(1)), end: times.end, wanted };
         if span.start <= span.end {
             let mut found = Vec::new();
@@ -109,7 +114,8 @@ impl Select<'_> {
             for slice in ids.chunks(SLICE) {
                 {
                     let inner = self.memory.read();
-                    let series = slice.iter().filter_map(|id| inner.place(*id)).map(|place| &inner.series[place]);
+                    let series =
+                        slice.iter().filter_map(|id| inner.place(*id)).map(|place| &inner.series[place]);
                     found.extend(series.filter_map(|series| look(series, span)));
                 }
                 self.take(&mut found, span, &segments)?;
@@ -119,7 +125,12 @@ impl Select<'_> {
         Ok(())
     }
 
-    fn take(&mut self, found: &mut Vec<(u64, Found)>, span: Span, segments: &Segments) -> Result<(), SelectError> {
+    fn take(
+        &mut self,
+        found: &mut Vec<(u64, Found)>,
+        span: Span,
+        segments: &Segments,
+    ) -> Result<(), SelectError> {
         for (id, found) in found.drain(..) {
             self.watch.look()?;
             match found {
@@ -151,7 +162,8 @@ impl Select<'_> {
             for segment in segments.about(span.start, span.end) {
                 self.watch.look()?;
                 let read = segment.find(id, &mut self.block).map_err(Unreadable::from);
-                let run = read.and_then(|entry| entry.map(|entry| Ok((entry, segment.run(&entry)?))).transpose());
+                let run =
+                    read.and_then(|entry| entry.map(|entry| Ok((entry, segment.run(&entry)?))).transpose());
                 match run {
                     Ok(Some((entry, run))) => {
                         parts.push((run, until));

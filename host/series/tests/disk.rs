@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use picket_series::{Bounds, Config, Matcher, Metrics, OpenError, Op, Recovered, Refused, Request, Store, Wanted};
+use picket_series::{
+    Bounds, Config, Matcher, Metrics, Op, OpenError, Recovered, Refused, Request, Store, Wanted,
+};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000_000 * SECOND;
@@ -61,8 +63,11 @@ impl Fixture {
 }
 
 fn append(store: &Store, second: u64) {
-    for (job, value) in [("a", second as f64), ("b", second as f64 * 0.1), ("c", f64::from_bits(picket_model::STALE_NAN))] {
-        let (time, value) = if job == "c" && second % 20 == 0 { (second, 1.0) } else { (second, value) };
+    for (job, value) in
+        [("a", second as f64), ("b", second as f64 * 0.1), ("c", f64::from_bits(picket_model::STALE_NAN))]
+    {
+        let (time, value) =
+            if job == "c" && second.is_multiple_of(20) { (second, 1.0) } else { (second, value) };
         store.append("up", [("job", job)], START + time * SECOND, value).unwrap();
     }
 }
@@ -157,7 +162,11 @@ fn a_flip_anywhere_loses_something_and_invents_nothing() {
             fs::write(copy.path().join(path.file_name().unwrap()), flipped).unwrap();
             let (store, _) = fixture.open_at(copy.path());
             let found = content(&store);
-            assert!(found.iter().all(|(key, value)| whole.get(key) == Some(value)), "{at} of {}", path.display());
+            assert!(
+                found.iter().all(|(key, value)| whole.get(key) == Some(value)),
+                "{at} of {}",
+                path.display()
+            );
             intact += usize::from(found == whole);
         }
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use picket_series::{
-    Appended, Bounds, Config, MAX_AHEAD, Matcher, Metrics, Op, Refused, Request, SelectError, Selector, Store, Wanted,
+    Appended, Bounds, Config, MAX_AHEAD, Matcher, Metrics, Op, Refused, Request, SelectError, Selector,
+    Store, Wanted,
 };
 use proptest::prelude::*;
 
@@ -87,7 +88,14 @@ impl Model {
     }
 
     /// For each selector the labels and samples of its series, sorted by labels.
-    fn select(&self, selectors: &[Selector], wanted: Wanted, start: u64, end: u64, now: u64) -> Vec<Vec<Row>> {
+    fn select(
+        &self,
+        selectors: &[Selector],
+        wanted: Wanted,
+        start: u64,
+        end: u64,
+        now: u64,
+    ) -> Vec<Vec<Row>> {
         let inside = |time: u64| time > now - MAX_AGE && time >= start && time <= end;
         let one = |selector: &Selector| {
             let mut rows: Vec<_> = self

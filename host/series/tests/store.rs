@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use picket_series::{
-    Appended, Bounds, Config, Lookup, LookupError, MAX_REQUESTS, Matcher, Metrics, NewSample, Of, Op, Refused, Request,
-    SelectError, Selector, Store, UnknownSeries, Wanted,
+    Appended, Bounds, Config, Lookup, LookupError, MAX_REQUESTS, Matcher, Metrics, NewSample, Of, Op,
+    Refused, Request, SelectError, Selector, Store, UnknownSeries, Wanted,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -177,7 +177,11 @@ fn a_new_series_beyond_the_bound_is_refused_until_one_has_aged_out() {
     assert_eq!(fixture.store.sweep(), 3, "`a` has left with what was too old in its chunk");
     let size = fixture.store.size();
     assert_eq!((size.series, size.samples), (0, 0));
-    assert_eq!(fixture.append("a", START + 120 * SECOND, 1.0), Ok(Appended::Stored { series: 3 }), "a new id");
+    assert_eq!(
+        fixture.append("a", START + 120 * SECOND, 1.0),
+        Ok(Appended::Stored { series: 3 }),
+        "a new id"
+    );
 }
 
 #[test]

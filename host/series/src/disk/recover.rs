@@ -128,9 +128,8 @@ impl Recovery<'_> {
     }
 
     fn table(&mut self, table: &crate::segment::labels::Table) -> bool {
-        let known: Vec<bool> = (0..table.count())
-            .map(|at| table.entry(at).is_none_or(|entry| !self.is_new(&entry)))
-            .collect();
+        let known: Vec<bool> =
+            (0..table.count()).map(|at| table.entry(at).is_none_or(|entry| !self.is_new(&entry))).collect();
         let mut at = 0;
         let wanted = |_: &crate::segment::Entry| {
             at += 1;
@@ -183,7 +182,9 @@ impl Recovery<'_> {
         self.declared.clear();
         match read {
             Ok(()) => {}
-            Err(Unreadable::Newer(version)) => return Err(OpenError::Newer { path: path.to_owned(), version }),
+            Err(Unreadable::Newer(version)) => {
+                return Err(OpenError::Newer { path: path.to_owned(), version });
+            }
             Err(_) => self.found.damaged += 1,
         }
         Ok(())
@@ -250,7 +251,8 @@ fn read_batch(file: &mut impl io::Read, left: &mut u64, batch: &mut Vec<u8>) -> 
     let mut head = [0; 8];
     file.read_exact(&mut head)?;
     *left = left.checked_sub(8).ok_or(Unreadable::Damaged)?;
-    let [length, crc] = [&head[..4], &head[4..]].map(|part| part.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
+    let [length, crc] = [&head[..4], &head[4..]]
+        .map(|part| part.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
     *left = left.checked_sub(u64::from(length)).filter(|_| length <= MAX_BATCH).ok_or(Unreadable::Damaged)?;
     batch.resize(length as usize, 0);
     file.read_exact(batch)?;

@@ -60,7 +60,8 @@ impl Disk {
                     let mut writer = writer.borrow_mut();
                     for series in &inner.series[places] {
                         let chunks = series.unwritten();
-                        let of_window = chunks.filter(|chunk| chunk.first.div_euclid(window) * window == from);
+                        let of_window =
+                            chunks.filter(|chunk| chunk.first.div_euclid(window) * window == from);
                         writer.add(series, &inner.index, of_window);
                     }
                 },

@@ -86,7 +86,8 @@ impl Table {
 
     fn pair(&self, (name, at, length): (u32, usize, usize)) -> (&str, &str) {
         let text = |at: usize, length: usize| {
-            std::str::from_utf8(&self.bytes[at..at + length]).expect("it was found to be text when it was read")
+            std::str::from_utf8(&self.bytes[at..at + length])
+                .expect("it was found to be text when it was read")
         };
         let (name_at, name_length) = self.names[name as usize];
         (text(name_at, name_length), text(at, length))

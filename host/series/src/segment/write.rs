@@ -47,7 +47,12 @@ impl Writer {
     }
 
     /// Adds chunks of a series; series come by rising id. Into the buffer only.
-    pub(crate) fn add<'a>(&mut self, series: &Series, index: &Index, chunks: impl Iterator<Item = &'a Closed>) {
+    pub(crate) fn add<'a>(
+        &mut self,
+        series: &Series,
+        index: &Index,
+        chunks: impl Iterator<Item = &'a Closed>,
+    ) {
         let start = self.buffer.len();
         let mut ends: Option<(i64, i64, u64)> = None;
         for chunk in chunks {
