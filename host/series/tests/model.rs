@@ -184,7 +184,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn the_store_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..100)) {
