@@ -12,7 +12,7 @@ mod anew;
 mod call;
 mod evaluate;
 mod land;
-mod recorded;
+pub(crate) mod recorded;
 mod records;
 mod scan;
 mod swap;
