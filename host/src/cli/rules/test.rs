@@ -48,7 +48,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
     for file in &arguments.files {
         let tried = try_file(&found.component, file, arguments.run.as_ref())?;
         if global.output == Output::Text {
-            output::text(&tried.show(global.paint()))?;
+            tried.show(global.paint())?;
         }
         all.push(tried);
     }
@@ -140,12 +140,18 @@ impl Tried {
         self.problems.is_empty() && self.tests.iter().all(|(_, failures)| failures.is_empty())
     }
 
-    fn show(&self, paint: Paint) -> String {
-        let head = format!("Unit Testing:  {}\n", escape(&self.file));
+    /// As promtool has it: what is well goes to standard output, what is not to standard error.
+    fn show(&self, paint: Paint) -> std::io::Result<()> {
+        output::text(&format!("Unit Testing:  {}\n", escape(&self.file)))?;
         if self.passed() {
-            return format!("{head}  {}\n\n", paint.good("SUCCESS"));
+            return output::text(&format!("  {}\n\n", paint.good("SUCCESS")));
         }
-        let mut text = format!("{head}  {}:\n", paint.bad("FAILED"));
+        eprint!("{}", self.failed(paint));
+        output::text("\n")
+    }
+
+    fn failed(&self, paint: Paint) -> String {
+        let mut text = format!("  {}:\n", paint.bad("FAILED"));
         for problem in &self.problems {
             text += &format!("    {}\n", escape(problem));
         }
@@ -154,7 +160,7 @@ impl Tried {
             text += &format!("    name: {}\n", paint.bold(&escape(&name)));
             text.extend(failures.iter().map(|failure| verdict::show(failure, paint)));
         }
-        text + "\n"
+        text
     }
 
     fn json(&self) -> Value {
