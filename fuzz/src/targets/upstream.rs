@@ -337,7 +337,7 @@ fn labels(frame: &Frame) -> &[Label] {
         Frame::Finding(finding) => &finding.attributes,
         Frame::Alert(alert) => &alert.labels,
         Frame::Sample(sample) => &sample.labels,
-        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) => &[],
+        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => &[],
     }
 }
 
@@ -379,6 +379,7 @@ fn frames() -> Vec<Frame> {
         annotations: vec![label("summary", "/ is 97 % full.")],
         value: 0.97,
         active_since: time - 60_000_000_000,
+        silenced_by: None,
     };
     vec![sample(0.5), sample(f64::NAN), Frame::Finding(finding), Frame::Alert(alert)]
 }

@@ -29,6 +29,8 @@ mod round;
 
 pub mod commit;
 
+pub mod retract;
+
 pub mod carrier;
 pub mod live;
 

@@ -12,11 +12,12 @@ use picket_sandbox::{
 use picket_series::{Refused, Store};
 use prometheus::Registry;
 
-use crate::alerts::{self, ActiveAlert, ActiveAlerts, Alerts, Evaluation, RuleError};
-use crate::model::{Digest, Frame, Sample};
+use crate::alerts::{self, ActiveAlert, ActiveAlerts, Alerts, Evaluation, RuleError, Silences};
+use crate::model::{Digest, Sample};
 use crate::pipeline::evaluated::Evaluated;
 use crate::pipeline::live::{LiveSeries, Owner};
 use crate::pipeline::worker::recorded::Recorded;
+use crate::state::{MemoryTable, State, StateError};
 
 /// The plugin's name in log lines and in the view of its alerts.
 const PLUGIN: &str = "promql-rules";
@@ -78,6 +79,9 @@ pub enum RulesError {
         /// The store's reason.
         refused: Refused,
     },
+    /// The state in memory cannot be made, which is a bug.
+    #[error("the harness cannot be made: {0}")]
+    State(#[from] StateError),
     /// The counters cannot be made, which is a bug.
     #[error("the harness cannot be made: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -123,7 +127,9 @@ impl Harness {
         let view = ActiveAlerts::default();
         let bounds = alerts::Config { max_alerts: ALERTS as usize, ..alerts::Config::default() };
         let metrics = alerts::Metrics::new(&registry)?;
-        let (alerts, _) = Alerts::restore(PLUGIN, Vec::new(), bounds, &view, &metrics);
+        // Nobody silences anything here, and nothing was stored before.
+        let silences = Silences::open(State::with_table(Arc::new(MemoryTable::new(0)))?, 0)?;
+        let (alerts, _) = Alerts::restore(PLUGIN, Vec::new(), bounds, &view, &silences, &metrics);
         let clock = Arc::new(AtomicU64::new(0));
         let mut harness = Self {
             component: component.clone(),
@@ -193,11 +199,7 @@ impl Harness {
         };
         let change = self.alerts.evaluate(&self.generation, &evaluation);
         self.alerts.accept(change.accept);
-        let told = change.frames.into_iter().filter_map(|frame| match frame {
-            Frame::Sample(sample) => Some(sample),
-            _ => None,
-        });
-        self.keep(&told.collect::<Vec<_>>(), time);
+        self.keep(&change.samples, time);
         Ok(change.errors)
     }
 
