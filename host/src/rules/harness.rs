@@ -133,8 +133,8 @@ impl Harness {
         let clock = Arc::new(AtomicU64::new(0));
         let mut harness = Self {
             component: component.clone(),
+            config: completed(config, &files),
             assets: Arc::new(Assets::new(files)),
-            config: config.to_string(),
             setup: Setup::default(),
             instance: None,
             store: empty_store(&clock)?,
@@ -266,6 +266,23 @@ impl Harness {
     }
 }
 
+/// A configuration for exactly these rule files, whatever they are called, without the component's own rules, and
+/// with as much time as a call has here. What it says itself of packs and times counts.
+fn completed(config: &serde_json::Value, files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut config = config.as_object().cloned().unwrap_or_default();
+    let names: Vec<&String> = files.keys().collect();
+    config.insert("files".to_owned(), serde_json::json!(names));
+    let time = format!("{}s", CALL_DEADLINE.as_secs() / 2);
+    for (key, value) in [
+        ("packs", serde_json::json!([])),
+        ("rule_timeout", serde_json::json!(time)),
+        ("group_timeout", serde_json::json!(time)),
+    ] {
+        config.entry(key).or_insert(value);
+    }
+    serde_json::Value::Object(config).to_string()
+}
+
 fn owner() -> Owner {
     Owner::Plugin(PLUGIN.to_owned())
 }
@@ -292,5 +309,24 @@ fn limits() -> Limits {
         alerts: ALERTS,
         series_samples: SERIES_SAMPLES,
         ..Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_component_reads_the_files_that_are_tried_and_no_others() {
+        let files = BTreeMap::from([("a.rules.txt".to_owned(), Vec::new())]);
+        let config = completed(&serde_json::json!({ "files": ["x"], "rule_timeout": "1s" }), &files);
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["files"], serde_json::json!(["a.rules.txt"]));
+        assert_eq!(
+            (config["packs"].as_array().unwrap().len(), config["rule_timeout"].as_str()),
+            (0, Some("1s"))
+        );
+        assert_eq!(config["group_timeout"], "60s");
     }
 }

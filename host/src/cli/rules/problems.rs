@@ -1,6 +1,7 @@
 //! What the component says is wrong with rule files, one problem a line.
 
 use picket_sandbox::ConfigProblem;
+use regex::Regex;
 use serde::Serialize;
 
 /// One thing that is wrong.
@@ -21,30 +22,29 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// The first problem, and those that its message lists behind it, each on a line that begins with the file. The
-/// sandbox may have made the lines' ends visible.
+/// The first problem, and those that its message lists behind it, each on a line that begins with its place. The
+/// sandbox makes the lines' ends visible.
 pub(super) fn problems(problem: &ConfigProblem) -> Vec<Problem> {
-    let file = problem.asset.as_deref().unwrap_or_default();
-    let mut place = file.to_owned();
-    if problem.line > 0 {
-        place += &format!(":{}", problem.line);
-    }
-    if problem.line > 0 && problem.column > 0 {
-        place += &format!(":{}", problem.column);
+    let mut place = problem.asset.clone().unwrap_or_default();
+    for number in [problem.line, problem.column].into_iter().take_while(|number| *number > 0) {
+        place += &format!(":{number}");
     }
     if !problem.key.is_empty() {
         place = format!("key `{}`", problem.key);
     }
-    let message = problem.message.replace(&format!("\\n{file}:"), &format!("\n{file}:"));
-    let mut lines = message.split('\n');
-    let first = Problem { place, message: lines.next().unwrap_or_default().to_owned() };
-    let further = lines.filter(|line| !line.trim().is_empty()).map(|line| match line.split_once(": ") {
-        Some((place, message)) if place.starts_with(file) => {
-            Problem { place: place.to_owned(), message: message.to_owned() }
-        }
-        _ => Problem { place: String::new(), message: line.to_owned() },
-    });
-    std::iter::once(first).chain(further).collect()
+    let further =
+        Regex::new(r"(?:\n|\\n)([^\n]{1,1024}?:\d+:\d+): ").expect("the pattern is written right above");
+    let message = &problem.message;
+    let mut found = Vec::new();
+    let mut start = 0;
+    for captures in further.captures_iter(message) {
+        let (Some(whole), Some(next)) = (captures.get(0), captures.get(1)) else { continue };
+        let next = std::mem::replace(&mut place, next.as_str().to_owned());
+        found.push(Problem { place: next, message: message[start..whole.start()].to_owned() });
+        start = whole.end();
+    }
+    found.push(Problem { place, message: message[start..].to_owned() });
+    found
 }
 
 #[cfg(test)]
@@ -67,9 +67,9 @@ mod tests {
         assert_eq!(shown(Some("a.yml"), 3, "bad"), ["a.yml:3:7: bad"]);
         assert_eq!(shown(Some("a.yml"), 0, "bad"), ["a.yml: bad"]);
         assert_eq!(shown(None, 3, "bad").len(), 1);
-        let expected = ["a.yml:3:7: bad (and 2 more)", "a.yml:4:1: group `g`: worse: x", "a.yml:9:2: worst"];
+        let expected = ["a.yml:3:7: bad (and 2 more)", "b.yml:4:1: group `g`: worse: x", "a.yml:9:2: worst"];
         for end in ["\n", "\\n"] {
-            let message = format!("bad (and 2 more){end}a.yml:4:1: group `g`: worse: x{end}a.yml:9:2: worst");
+            let message = format!("bad (and 2 more){end}b.yml:4:1: group `g`: worse: x{end}a.yml:9:2: worst");
             assert_eq!(shown(Some("a.yml"), 3, &message), expected);
         }
     }
