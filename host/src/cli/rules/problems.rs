@@ -32,8 +32,7 @@ pub(super) fn problems(problem: &ConfigProblem) -> Vec<Problem> {
     if !problem.key.is_empty() {
         place = format!("key `{}`", problem.key);
     }
-    let further =
-        Regex::new(r"(?:\n|\\n)([^\n]{1,1024}?:\d+:\d+): ").expect("the pattern is written right above");
+    let further = Regex::new(r"(?:\n|\\n)([^\n]+?:\d+:\d+): ").expect("the pattern is written right above");
     let message = &problem.message;
     let mut found = Vec::new();
     let mut start = 0;
