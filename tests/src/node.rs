@@ -40,6 +40,13 @@ pub fn run(words: &[&str], paths: &[PathBuf]) -> Ran {
     Ran::of(&mut command)
 }
 
+/// Runs a verb of `rules` over some files, without an agent and without a configuration.
+pub fn rules(words: &[&str], files: &[PathBuf]) -> Ran {
+    let mut command = Command::new(binary::picket());
+    command.arg("rules").args(words).arg("--component").arg(binary::plugin("promql-rules")).args(files);
+    Ran::of(&mut command)
+}
+
 impl Node {
     /// A folder with the sub-folders `plugins`, `logs`, `files` and `data`, and a configuration that
     /// forwards everything to `results.ndjson`.

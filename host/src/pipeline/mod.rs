@@ -18,6 +18,7 @@ pub mod generation;
 pub mod worker;
 
 pub mod batch;
+pub(crate) mod evaluated;
 mod object;
 pub mod plugin_state;
 mod results;
