@@ -139,6 +139,8 @@ impl Running {
             socket: folder.path().join("picket.sock"),
             connections: 8,
             timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(5),
+            query_engine: None,
         };
         change(&mut endpoints);
         let agent = Arc::new(Agent::default());

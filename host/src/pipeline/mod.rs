@@ -31,5 +31,7 @@ pub mod commit;
 pub mod carrier;
 pub mod live;
 
+pub mod query;
+
 pub mod metrics;
 pub mod plugin_metrics;
