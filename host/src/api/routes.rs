@@ -12,10 +12,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::dto::{Alerts, Findings, Forwarders};
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
+use super::prometheus as data_source;
 use super::query::Parameters;
 use super::reload::Reloads;
 use super::tap;
@@ -23,7 +25,7 @@ use super::view::View;
 use crate::model::now_nanos;
 
 /// No request carries more than a few parameters.
-const MAX_BODY: usize = 64 << 10;
+pub(super) const MAX_BODY: usize = 64 << 10;
 /// A reload compiles what changed, one component after another; each has a bound of its own.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -45,9 +47,13 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) reloads: Arc<Reloads>,
     pub(super) timeout: Duration,
+    /// For evaluating an expression.
+    pub(super) query_timeout: Duration,
+    /// Places for answers that may be large.
+    pub(super) places: Arc<Semaphore>,
 }
 
-/// Every path there is; a metric's label takes these values only.
+/// The agent's own paths; a metric's label takes these values and those of `prometheus` only.
 const PATHS: [&str; 11] = [
     "/healthz",
     "/readyz",
@@ -80,6 +86,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
+        .merge(data_source::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -89,12 +96,18 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
 
 /// Checks every request, bounds its time and counts it.
 async fn guard(State((shared, access)): State<(Shared, Access)>, request: Request, next: Next) -> Response {
-    let route = PATHS.into_iter().find(|path| *path == request.uri().path()).unwrap_or("other");
+    let route = route_of(request.uri().path());
     let began = Instant::now();
     let response = match check(&request, access) {
         Err(problem) => problem.into_response(),
         Ok(()) => {
-            let bound = if route == "/-/reload" { RELOAD_TIMEOUT } else { shared.timeout };
+            let bound = match route {
+                "/-/reload" => RELOAD_TIMEOUT,
+                path if path.starts_with("/prometheus/") => {
+                    shared.timeout.max(shared.query_timeout + data_source::WRITING)
+                }
+                _ => shared.timeout,
+            };
             match tokio::time::timeout(bound, next.run(request)).await {
                 Ok(response) => response,
                 Err(_) => {
@@ -111,6 +124,13 @@ async fn guard(State((shared, access)): State<(Shared, Access)>, request: Reques
     shared.metrics.requests.with_label_values(&[route, status.as_str()]).inc();
     shared.metrics.duration.with_label_values(&[route]).observe(began.elapsed().as_secs_f64());
     response
+}
+
+/// A path as the metrics call it.
+fn route_of(path: &str) -> &'static str {
+    let known = PATHS.into_iter().chain(data_source::PATHS).find(|known| *known == path);
+    let known = known.or_else(|| data_source::is_label_values(path).then_some(data_source::LABEL_VALUES));
+    known.unwrap_or("other")
 }
 
 fn check(request: &Request, access: Access) -> Result<(), Problem> {
@@ -239,9 +259,13 @@ async fn refuse_to_change() -> Problem {
 }
 
 async fn nothing_here() -> Problem {
-    Problem::new(Code::NotFound, format!("there are {}", PATHS.join(", ")))
+    let there_are = format!("there are {}; {}", PATHS.join(", "), data_source::PATHS.join(", "));
+    Problem::new(Code::NotFound, there_are)
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "/-/reload takes POST, everything else GET")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "/-/reload takes POST, everything else GET, and queries below /prometheus/ both",
+    )
 }

@@ -144,7 +144,7 @@ impl Running {
         };
         change(&mut endpoints);
         let agent = Arc::new(Agent::default());
-        let registry = prometheus::Registry::new();
+        let registry = ::prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         let server = start(&endpoints, agent.clone(), registry, metrics).unwrap();
         Self { agent, server: Some(server), endpoints, folder }
@@ -389,7 +389,7 @@ fn a_socket_that_somebody_answers_is_not_taken() {
     let running = Running::start(|_| {});
     let again = |socket: std::path::PathBuf| {
         let endpoints = Endpoints { listen: None, socket, ..running.endpoints.clone() };
-        let registry = prometheus::Registry::new();
+        let registry = ::prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         start(&endpoints, running.agent.clone(), registry, metrics).map(Server::stop)
     };
