@@ -73,7 +73,7 @@ impl Engines {
                     )
                 }
                 _ => "no plugin that answers expressions serves: install `promql-rules.wasm` in `plugin_dir` and \
-                      add `[plugins.promql-rules]` with `grants.series = \"all\"`, or look at `picket status` for \
+                      add `[plugins.promql-rules]` with `grants.series = true`, or look at `picket status` for \
                       why it was rejected"
                     .to_owned(),
             })
