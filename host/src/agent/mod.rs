@@ -13,6 +13,7 @@ mod daemon;
 mod descriptions;
 mod disk;
 mod every;
+mod lookups;
 mod lost;
 mod maintenance;
 pub mod oneshot;

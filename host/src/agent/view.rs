@@ -11,15 +11,18 @@ use picket_sandbox::Engine;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
-use crate::alerts::ActiveAlerts;
+use super::lookups;
+use crate::alerts::{self, ActiveAlert, ActiveAlerts};
 use crate::api::dto::{self, Time};
+use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::api::{FindingQuery, FindingsError, TapError, View};
 use crate::archive::{Query, SearchError};
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
-use crate::model::{Severity, now_nanos};
+use crate::model::{Label, Severity, now_nanos};
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
+use crate::pipeline::query::{AskError, Pending, Queries, Question};
 use crate::state::State;
 use crate::tap::{NoTap, Point, Tapped, Taps, Way};
 
@@ -30,6 +33,8 @@ pub(super) struct Shown {
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
     alerts: ActiveAlerts,
+    rules: alerts::Rules,
+    queries: Arc<Queries>,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -63,6 +68,8 @@ impl Shown {
             series: core.series.clone(),
             engine: core.engine.clone(),
             alerts: core.active_alerts.clone(),
+            rules: core.rules.clone(),
+            queries: core.queries.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -334,6 +341,39 @@ impl View for AgentView {
 
     fn end_taps(&self) {
         self.shown.taps.end();
+    }
+
+    fn ask(&self, question: Question) -> Result<Pending, AskError> {
+        self.shown.queries.ask(question)
+    }
+
+    fn series(&self, lookup: &Lookup, deadline: Instant) -> Result<Found<Vec<Label>>, LookupError> {
+        lookups::series(&self.shown.series, lookup, deadline)
+    }
+
+    fn label_names(&self, lookup: &Lookup, deadline: Instant) -> Result<Found<String>, LookupError> {
+        lookups::label_names(&self.shown.series, lookup, deadline)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        lookup: &Lookup,
+        deadline: Instant,
+    ) -> Result<Found<String>, LookupError> {
+        lookups::label_values(&self.shown.series, name, lookup, deadline)
+    }
+
+    fn metadata(&self) -> Vec<Metadata> {
+        lookups::metadata(&self.shown.series)
+    }
+
+    fn rule_groups(&self) -> Vec<alerts::RuleGroup> {
+        self.shown.rules.list()
+    }
+
+    fn rule_alerts(&self) -> Vec<ActiveAlert> {
+        self.shown.alerts.list()
     }
 }
 

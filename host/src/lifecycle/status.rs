@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use picket_sandbox::Group;
-
 use super::Rejection;
 use super::config::Plugin;
 use super::slot::Slot;
@@ -66,11 +64,6 @@ impl Active {
     /// Bytes of records that wait for the plugin.
     pub fn waiting_bytes(&self) -> u64 {
         self.live.lane.waiting() as u64
-    }
-
-    /// The rule groups that it asked for.
-    pub fn groups(&self) -> &[Group] {
-        &self.live.generation.setup.groups
     }
 
     /// Log lines above the generation's rate.

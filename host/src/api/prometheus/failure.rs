@@ -98,6 +98,7 @@ impl From<LookupError> for Failure {
     fn from(error: LookupError) -> Self {
         match error {
             LookupError::BadSelector(words) => Self::parameter("match[]", words),
+            LookupError::TooMany(_) => Self::new(Sort::Execution, error.to_string()),
             LookupError::Late(_) => Self::new(Sort::Timeout, error.to_string()),
             LookupError::Unavailable(_) => Self::new(Sort::Unavailable, error.to_string()),
         }

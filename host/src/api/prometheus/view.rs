@@ -28,6 +28,9 @@ pub enum LookupError {
     /// A selector is none.
     #[error("{0}")]
     BadSelector(String),
+    /// More was found than is gathered for one answer.
+    #[error("{0}")]
+    TooMany(String),
     /// It took longer than an answer may.
     #[error("{0}")]
     Late(String),

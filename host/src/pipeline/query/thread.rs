@@ -116,7 +116,7 @@ impl Answering {
         if within.is_zero() {
             return Err(AskError::Late);
         }
-        let called = warm.instance.query(&question.expression, question.time, within);
+        let called = warm.instance.query_within(&question.expression, question.time, within);
         warm.used = Instant::now();
         match called {
             Ok(output) => output.value.map_err(|error| match error {
