@@ -73,7 +73,7 @@ fn cut<T: Ord>(mut items: Vec<T>, limit: usize) -> Found<T> {
 
 /// The selectors in the store's terms.
 fn selectors(lookup: &Lookup) -> Result<Vec<picket_series::Selector>, LookupError> {
-    let parse = |text: &String| {
+    let parse = |text: &String| -> Result<picket_series::Selector, LookupError> {
         let selector: Selector = text
             .parse()
             .map_err(|error: selector::ParseSelectorError| LookupError::BadSelector(error.to_string()))?;

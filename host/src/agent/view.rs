@@ -293,7 +293,7 @@ impl View for AgentView {
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
-        let view = |alert: crate::alerts::ActiveAlert| dto::AlertView {
+        let view = |alert: ActiveAlert| dto::AlertView {
             plugin: alert.plugin,
             generation: alert.generation,
             group: alert.group,
