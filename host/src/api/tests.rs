@@ -1,5 +1,7 @@
 //! The API over real sockets, with a small agent behind it.
 
+mod data_source;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -10,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::config::Endpoints;
 use super::dto::*;
+use super::prometheus::view::{Found, Lookup, LookupError};
 use super::*;
 use crate::model::{Digest, EventId, Finding, Label, Origin, Severity};
+use crate::pipeline::query::{AskError, Outcome, Pending, Question};
 
 /// An agent of which the tests say how it is doing.
 #[derive(Default)]
@@ -22,6 +26,8 @@ struct Agent {
     gate: Mutex<bool>,
     opened: Condvar,
     fails: AtomicBool,
+    /// Queries that get no answer while they stand here.
+    unanswered: Mutex<Vec<tokio::sync::oneshot::Sender<Outcome>>>,
 }
 
 impl Agent {
@@ -102,6 +108,19 @@ impl View for Agent {
 
     fn alerts(&self) -> Vec<AlertView> {
         vec![]
+    }
+
+    fn ask(&self, question: Question) -> Result<Pending, AskError> {
+        data_source::asked(&question, &self.unanswered)
+    }
+
+    fn label_names(&self, lookup: &Lookup, _: Instant) -> Result<Found<String>, LookupError> {
+        data_source::found(lookup)
+    }
+
+    fn label_values(&self, name: &str, lookup: &Lookup, _: Instant) -> Result<Found<String>, LookupError> {
+        assert_eq!(name, "some_name");
+        data_source::found(lookup)
     }
 
     fn reload(&self) -> ReloadReport {

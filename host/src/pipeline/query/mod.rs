@@ -136,11 +136,6 @@ impl Queries {
         Arc::new(Self { engines, config, metrics, state: Mutex::new(State::Idle) })
     }
 
-    /// The longest that an expression may be evaluated.
-    pub fn timeout(&self) -> Duration {
-        self.config.timeout
-    }
-
     /// Asks. Returns at once; the answer comes later.
     pub fn ask(&self, question: Question) -> Result<Pending, AskError> {
         let asked = self.enqueue(question);
