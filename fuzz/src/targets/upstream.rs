@@ -379,6 +379,7 @@ fn frames() -> Vec<Frame> {
         annotations: vec![label("summary", "/ is 97 % full.")],
         value: 0.97,
         active_since: time - 60_000_000_000,
+        silenced_by: None,
     };
     vec![sample(0.5), sample(f64::NAN), Frame::Finding(finding), Frame::Alert(alert)]
 }

@@ -146,8 +146,11 @@ pub struct AlertEvent {
     pub annotations: Vec<Label>,
     /// The value of the last evaluation at which it held.
     pub value: f64,
-    /// Unix time in nanoseconds since when it has held.
+    /// Unix time in nanoseconds since when it has held. A step of the clock moves it.
     pub active_since: u64,
+    /// The silence it is under; absent when under none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced_by: Option<String>,
 }
 
 /// The bits of the NaN that says that a series ends here, and no value: Prometheus' stale marker, as its remote
@@ -352,6 +355,7 @@ mod tests {
                 annotations: vec![],
                 value: f64::NEG_INFINITY,
                 active_since: 1,
+                silenced_by: Some("0123456789abcdef".into()),
             }),
             Frame::Notice(Notice {
                 id: evidence().id,
@@ -365,6 +369,27 @@ mod tests {
             let packed = rmp_serde::to_vec_named(&frame).unwrap();
             assert_eq!(rmp_serde::from_slice::<Frame>(&packed).unwrap(), frame);
         }
+    }
+
+    #[test]
+    fn an_alert_of_before_silences_is_read() {
+        let event = AlertEvent {
+            id: evidence().id,
+            time: 1,
+            origin: evidence().origin,
+            group: "g".into(),
+            rule: "r".into(),
+            state: AlertState::Firing,
+            labels: vec![],
+            annotations: vec![],
+            value: 1.0,
+            active_since: 1,
+            silenced_by: None,
+        };
+        let packed = rmp_serde::to_vec_named(&Frame::Alert(event.clone())).unwrap();
+        let key = b"silenced_by";
+        assert!(!packed.windows(key.len()).any(|bytes| bytes == key), "as it was written then");
+        assert_eq!(rmp_serde::from_slice::<Frame>(&packed).unwrap(), Frame::Alert(event));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(super) struct Core {
     pub(super) live: LiveSeries,
     pub(super) router: Arc<Router>,
     pub(super) active_alerts: alerts::ActiveAlerts,
+    pub(super) silences: alerts::Silences,
+    /// The rules of all plugins, for the API.
+    pub(super) rules: alerts::Rules,
     pub(super) lifecycle: Lifecycle,
     /// What workers tell the lifecycle; the control loop hands it over.
     pub(super) heard: Receiver<worker::Event>,
@@ -99,6 +102,8 @@ impl Core {
         let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
         compiler_metrics::register(&registry, compiler.clone())?;
         let active_alerts = alerts::ActiveAlerts::default();
+        let silences = alerts::Silences::open(state.clone(), now_nanos())?;
+        let rules = alerts::Rules::new(alerts::GroupMetrics::new(&registry)?);
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
         let live = LiveSeries::new(&registry)?;
@@ -112,6 +117,7 @@ impl Core {
             metrics: workers.clone(),
             events,
             taps: taps.clone(),
+            rules: rules.clone(),
         };
         let router = Arc::new(Router::tapped(taps.clone()));
         let lifecycle = Lifecycle::new(Deps {
@@ -125,6 +131,7 @@ impl Core {
             alerts: AlertDeps {
                 config: alerts::Config { grace: grace(checked), ..Default::default() },
                 active: active_alerts.clone(),
+                silences: silences.clone(),
                 metrics: alerts::Metrics::new(&registry)?,
             },
             metrics: lifecycle::Metrics::new(&registry)?,
@@ -142,6 +149,8 @@ impl Core {
             live,
             router,
             active_alerts,
+            silences,
+            rules,
             lifecycle,
             heard,
             engine,

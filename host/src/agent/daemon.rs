@@ -264,8 +264,13 @@ fn maintain(core: &Core) -> anyhow::Result<Every> {
         let kept = |plugin: PluginStatus| plugin.active.map(|active| (plugin.name, active.kept));
         plugins.all().into_iter().filter_map(kept).collect()
     };
-    let mut maintenance =
-        Maintenance::new(core.state.clone(), core.series.clone(), Box::new(kept), &core.registry)?;
+    let mut maintenance = Maintenance::new(
+        core.state.clone(),
+        core.series.clone(),
+        core.silences.clone(),
+        Box::new(kept),
+        &core.registry,
+    )?;
     Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
         .context("no thread can be started for maintenance; raise the limit of processes")
 }

@@ -12,7 +12,7 @@ use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
 use super::lookups;
-use crate::alerts::{self, ActiveAlert, ActiveAlerts};
+use crate::alerts::{self, ActiveAlert, ActiveAlerts, NewSilence, SilenceError, Silences};
 use crate::api::dto::{self, Time};
 use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::api::{FindingQuery, FindingsError, TapError, View};
@@ -35,6 +35,7 @@ pub(super) struct Shown {
     alerts: ActiveAlerts,
     rules: alerts::Rules,
     queries: Arc<Queries>,
+    silences: Silences,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -70,6 +71,7 @@ impl Shown {
             alerts: core.active_alerts.clone(),
             rules: core.rules.clone(),
             queries: core.queries.clone(),
+            silences: core.silences.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -293,7 +295,9 @@ impl View for AgentView {
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
+        let silences = self.shown.silences.active(now_nanos());
         let view = |alert: ActiveAlert| dto::AlertView {
+            silenced_by: silences.first_of(&alert.labels).map(str::to_owned),
             plugin: alert.plugin,
             generation: alert.generation,
             group: alert.group,
@@ -305,6 +309,31 @@ impl View for AgentView {
             active_since: Time(alert.active_since),
         };
         self.shown.alerts.list().into_iter().map(view).collect()
+    }
+
+    fn silences(&self) -> dto::Silences {
+        let now = now_nanos();
+        let all = self.shown.silences.list().into_iter();
+        dto::Silences { silences: all.map(|silence| dto::SilenceView::of(silence, now)).collect() }
+    }
+
+    fn add_silence(&self, wanted: NewSilence) -> Result<dto::SilenceView, SilenceError> {
+        let now = now_nanos();
+        let made = self.shown.silences.add(wanted, now)?;
+        tracing::info!(
+            id = made.id,
+            by = made.what.created_by,
+            comment = made.what.comment,
+            "A silence was made."
+        );
+        Ok(dto::SilenceView::of(made, now))
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<dto::SilenceView, SilenceError> {
+        let now = now_nanos();
+        let ended = self.shown.silences.expire(id, now)?;
+        tracing::info!(id, "A silence was ended.");
+        Ok(dto::SilenceView::of(ended, now))
     }
 
     fn reload(&self) -> dto::ReloadReport {

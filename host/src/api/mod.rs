@@ -11,6 +11,9 @@
 //! | `GET /api/v1/plugins` | [`dto::Plugins`] |
 //! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
 //! | `GET /api/v1/alerts` | [`dto::Alerts`] |
+//! | `GET /api/v1/silences` | [`dto::Silences`] |
+//! | `POST /api/v1/silences` | takes a [`dto::WantedSilence`], answers 201 with a [`dto::SilenceView`]; on the Unix socket only |
+//! | `DELETE /api/v1/silences/{id}` | ends a silence and answers with its [`dto::SilenceView`]; on the Unix socket only |
 //! | `GET /api/v1/tap` | a line of JSON for each thing that passes a point ([`crate::tap::Line`], [`crate::tap::Dropped`]), until the client goes or the agent stops; `source`, `plugin` or `forwarder`, `limit`; on the Unix socket only |
 //! | `GET /prometheus/api/v1/…` | what Prometheus answers there, see [`prometheus`] |
 //! | `POST /-/reload` | [`dto::ReloadReport`], on the Unix socket only |
@@ -30,6 +33,7 @@ pub mod query;
 mod reload;
 mod routes;
 mod server;
+mod silences;
 mod tap;
 #[cfg(test)]
 mod tests;

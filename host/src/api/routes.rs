@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
@@ -20,8 +20,8 @@ use super::problem::{Code, Problem};
 use super::prometheus as data_source;
 use super::query::Parameters;
 use super::reload::Reloads;
-use super::tap;
 use super::view::View;
+use super::{silences, tap};
 use crate::model::now_nanos;
 
 /// No request carries more than a few parameters.
@@ -54,7 +54,7 @@ pub(super) struct Shared {
 }
 
 /// The agent's own paths; a metric's label takes these values and those of `prometheus` only.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 13] = [
     "/healthz",
     "/readyz",
     "/startupz",
@@ -64,15 +64,24 @@ const PATHS: [&str; 11] = [
     "/api/v1/plugins",
     "/api/v1/findings",
     "/api/v1/alerts",
+    "/api/v1/silences",
+    SILENCE,
     "/api/v1/tap",
     "/-/reload",
 ];
+
+/// One silence.
+const SILENCE: &str = "/api/v1/silences/{id}";
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
     let (reload, tap) = match access {
         Access::Everything => (post(reload), get(tap::tap)),
         Access::Read => (post(refuse_to_change), get(tap::refuse)),
+    };
+    let (silences, silence) = match access {
+        Access::Everything => (get(silences::list).post(silences::add), delete(silences::expire)),
+        Access::Read => (get(silences::list).post(refuse_to_change), delete(refuse_to_change)),
     };
     Router::new()
         .route("/healthz", get(healthz))
@@ -84,6 +93,8 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/silences", silences)
+        .route(SILENCE, silence)
         .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
         .merge(data_source::routes())
@@ -128,9 +139,14 @@ async fn guard(State((shared, access)): State<(Shared, Access)>, request: Reques
 
 /// A path as the metrics call it.
 fn route_of(path: &str) -> &'static str {
-    let known = PATHS.into_iter().chain(data_source::PATHS).find(|known| *known == path);
-    let known = known.or_else(|| data_source::is_label_values(path).then_some(data_source::LABEL_VALUES));
-    known.unwrap_or("other")
+    if path.starts_with("/api/v1/silences/") {
+        SILENCE
+    } else if data_source::is_label_values(path) {
+        data_source::LABEL_VALUES
+    } else {
+        let mut known = PATHS.into_iter().chain(data_source::PATHS);
+        known.find(|known| *known == path).unwrap_or("other")
+    }
 }
 
 fn check(request: &Request, access: Access) -> Result<(), Problem> {
@@ -266,6 +282,7 @@ async fn nothing_here() -> Problem {
 async fn wrong_method() -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        "/-/reload takes POST, everything else GET, and queries below /prometheus/ both",
+        "/-/reload takes POST, /api/v1/silences GET and POST, /api/v1/silences/{id} DELETE, queries below \
+         /prometheus/ GET and POST, everything else GET",
     )
 }

@@ -14,6 +14,7 @@ use super::config::Endpoints;
 use super::dto::*;
 use super::prometheus::view::{Found, Lookup, LookupError};
 use super::*;
+use crate::alerts::{NewSilence, Silence, SilenceError};
 use crate::model::{Digest, EventId, Finding, Label, Origin, Severity};
 use crate::pipeline::query::{AskError, Outcome, Pending, Question};
 
@@ -121,6 +122,20 @@ impl View for Agent {
     fn label_values(&self, name: &str, lookup: &Lookup, _: Instant) -> Result<Found<String>, LookupError> {
         assert_eq!(name, "some_name");
         data_source::found(lookup)
+    }
+
+    fn add_silence(&self, wanted: NewSilence) -> Result<SilenceView, SilenceError> {
+        match wanted.comment.as_str() {
+            "one too many" => Err(SilenceError::Full),
+            _ => {
+                let starts_at = wanted.starts_at;
+                Ok(SilenceView::of(Silence { id: "7".into(), what: wanted }, starts_at))
+            }
+        }
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::Unknown(id.to_owned()))
     }
 
     fn reload(&self) -> ReloadReport {
@@ -295,6 +310,47 @@ fn the_loopback_listener_changes_nothing_and_answers_to_local_names_only() {
         assert_eq!(ask(running.tcp(), "GET", "/healthz", host).0, expected, "{host}");
     }
     assert_eq!(ask(running.unix(), "GET", "/healthz", "picket").0, 200);
+}
+
+/// A request with a body, as `curl -d` makes it.
+fn send(mut stream: impl Read + Write, method: &str, path: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn silences_are_shown_to_all_and_changed_on_the_socket_only() {
+    let running = Running::start(|_| {});
+    let path = "/api/v1/silences";
+    assert_eq!(body::<Silences>(&running.get(path).1), Silences::default());
+    let wanted = |comment: &str| {
+        format!(
+            r#"{{"matchers":[{{"name":"job","op":"!~","value":"a.*"}}],"duration":"2h","comment":"{comment}"}}"#
+        )
+    };
+    let (status, answer) = send(running.unix(), "POST", path, &wanted("because"));
+    assert_eq!(status, 201, "{answer}");
+    let made: SilenceView = body(&answer);
+    assert_eq!((made.id.as_str(), made.matchers[0].to_string().as_str()), ("7", "job!~\"a.*\""));
+    assert_eq!(made.ends_at.0 - made.starts_at.0, 7_200_000_000_000);
+    for (answer, status, code) in [
+        (send(running.tcp(), "POST", path, &wanted("because")), 403, problem::Code::Forbidden),
+        (send(running.tcp(), "DELETE", "/api/v1/silences/7", ""), 403, problem::Code::Forbidden),
+        (send(running.unix(), "POST", path, "{}"), 400, problem::Code::BadBody),
+        (send(running.unix(), "POST", path, &wanted("one too many")), 409, problem::Code::Full),
+        (send(running.unix(), "DELETE", "/api/v1/silences/8", ""), 404, problem::Code::NotFound),
+    ] {
+        assert_eq!((answer.0, body::<problem::Problem>(&answer.1).code), (status, code), "{}", answer.1);
+    }
+    assert!(running.get("/metrics").1.contains("route=\"/api/v1/silences/{id}\",status=\"404\"} 1"));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::dto::{AlertView, Findings, Plugins, ReloadReport, Status};
+use super::dto::{AlertView, Findings, Plugins, ReloadReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
 use super::prometheus::view::{Found, Lookup, LookupError, Metadata};
-use crate::alerts::{ActiveAlert, RuleGroup};
+use crate::alerts::{ActiveAlert, NewSilence, RuleGroup, SilenceError};
 use crate::model::{Label, Severity};
 use crate::pipeline::query::{AskError, Pending, Question};
 use crate::tap::{Point, Tapped};
@@ -33,6 +33,21 @@ pub trait View: Send + Sync + 'static {
 
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
+
+    /// All silences.
+    fn silences(&self) -> Silences {
+        Silences::default()
+    }
+
+    /// Keeps a new silence.
+    fn add_silence(&self, _wanted: NewSilence) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::NotStored("the agent is starting".to_owned()))
+    }
+
+    /// Ends a silence now.
+    fn expire_silence(&self, _id: &str) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::NotStored("the agent is starting".to_owned()))
+    }
 
     /// Loads configuration, components and assets anew and waits until what changed is active or
     /// rejected. Never called twice at once.
@@ -110,6 +125,18 @@ impl From<TapError> for Problem {
             TapError::Unknown(_) => Code::BadQuery,
             TapError::Busy(_) => Code::Busy,
             TapError::Unavailable(_) => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SilenceError> for Problem {
+    fn from(error: SilenceError) -> Self {
+        let code = match error {
+            SilenceError::Bad(_) => Code::BadBody,
+            SilenceError::Full | SilenceError::TooManyPatterns => Code::Full,
+            SilenceError::Unknown(_) => Code::NotFound,
+            SilenceError::NotStored(_) => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

@@ -77,7 +77,11 @@ fn alert<M: SerializeMap>(map: &mut M, alert: &AlertEvent) -> Result<(), M::Erro
     map.serialize_entry("annotations", &Pairs(&alert.annotations))?;
     map.serialize_entry("value", &Number(alert.value))?;
     map.serialize_entry("active_since_timestamp", &Rfc3339(alert.active_since))?;
-    map.serialize_entry("active_since", &alert.active_since)
+    map.serialize_entry("active_since", &alert.active_since)?;
+    match &alert.silenced_by {
+        Some(silence) => map.serialize_entry("silenced_by", silence),
+        None => Ok(()),
+    }
 }
 
 fn sample<M: SerializeMap>(map: &mut M, sample: &Sample) -> Result<(), M::Error> {

@@ -73,6 +73,7 @@ pub(crate) fn examples() -> Vec<Frame> {
             annotations: vec![label("summary", "/ is 97 % full.")],
             value: 0.97,
             active_since: 1_763_654_640_000_000_000,
+            silenced_by: None,
         }),
         Frame::Evidence(Evidence {
             id,

@@ -57,6 +57,7 @@ fn alert(labels: &[(&str, &str)]) -> Frame {
         annotations: vec![],
         value: 1.0,
         active_since: 1,
+        silenced_by: None,
     })
 }
 

@@ -48,11 +48,11 @@ pub fn id<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> String {
     }
 }
 
-/// Whether an event is for a person at all: a pending alert is not yet, a clean file is not.
+/// Whether an event is for a person at all: a pending alert is not yet, a silenced one and a clean file are not.
 pub fn is_wanted(frame: &Frame, verdicts: &BTreeSet<VerdictKind>) -> bool {
     match frame {
         Frame::Verdict(verdict) => verdicts.contains(&verdict.verdict),
-        Frame::Alert(alert) => alert.state != AlertState::Pending,
+        Frame::Alert(alert) => alert.state != AlertState::Pending && alert.silenced_by.is_none(),
         Frame::Sample(_) => false,
         Frame::Finding(_) | Frame::Evidence(_) | Frame::Notice(_) => true,
     }

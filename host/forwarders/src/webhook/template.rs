@@ -226,6 +226,7 @@ fn examples() -> [Frame; 3] {
             annotations: label("summary"),
             value: 1.0,
             active_since: 0,
+            silenced_by: None,
         }),
     ]
 }

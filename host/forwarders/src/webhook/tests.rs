@@ -64,6 +64,7 @@ fn alert(state: AlertState, labels: &str) -> Frame {
         annotations: pairs("summary=full"),
         value: 1.0,
         active_since: TIME,
+        silenced_by: None,
     })
 }
 
@@ -101,6 +102,18 @@ fn fine() -> Server {
 /// The messages of the findings that came in.
 fn messages(server: &Server) -> Vec<String> {
     server.take().iter().map(|seen| seen.json()["data"]["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_silenced_alert_is_for_nobody() {
+    let server = fine();
+    let silenced = |frame: Frame| match frame {
+        Frame::Alert(event) => Frame::Alert(AlertEvent { silenced_by: Some("s".into()), ..event }),
+        other => other,
+    };
+    let fires = || alert(AlertState::Firing, "alertname=A");
+    let sent = forwarder(&config(&server, Format::Json)).send(&batch([silenced(fires()), fires()])).unwrap();
+    assert_eq!((sent, server.take().len()), (Sent::all(), 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod alert;
 mod finding;
 mod plugin;
 mod reload;
+mod silence;
 mod status;
 mod time;
 
@@ -12,6 +13,7 @@ pub use alert::{AlertView, Alerts};
 pub use finding::{FindingView, Findings, Pairs};
 pub use plugin::{Blame, Circuit, GenerationView, PluginCounts, PluginState, PluginView, Plugins, Rejection};
 pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
+pub use silence::{SilenceView, Silences, WantedSilence};
 pub use status::{
     ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem,
     SourceStatus, Status,

@@ -140,6 +140,9 @@ fn alert(alert: &AlertEvent) -> Event {
     attributes.text("picket.alert.state", word);
     attributes.float("picket.alert.value", alert.value);
     attributes.text("picket.alert.active_since", rfc3339(alert.active_since));
+    if let Some(silence) = &alert.silenced_by {
+        attributes.text("picket.alert.silenced_by", &**silence);
+    }
     attributes.labels("picket.alert.labels.", &alert.labels);
     attributes.labels("picket.alert.annotations.", &alert.annotations);
     Event {
