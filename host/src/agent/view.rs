@@ -258,6 +258,7 @@ impl View for AgentView {
                 error: shown.health.trouble(),
             },
             series: dto::SeriesStatus { series: size.series as u64, samples: size.samples },
+            rules: rules(&shown.rules.list()),
             memory: dto::MemoryStatus {
                 used_bytes: shown.engine.memory_used(),
                 limit_bytes: shown.engine.memory_budget(),
@@ -427,6 +428,21 @@ fn reloaded(before: Option<&PluginStatus>, now: &PluginStatus) -> dto::ReloadedP
     };
     let reason = now.rejected.as_ref().map(|rejected| rejected.reason.clone());
     dto::ReloadedPlugin { plugin: now.name.clone(), outcome, active, reason }
+}
+
+fn rules(groups: &[alerts::RuleGroup]) -> dto::RulesStatus {
+    let of_groups = || groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    let failing = || of_groups().filter(|(_, rule)| rule.health == alerts::Health::Err);
+    let told = |(group, rule): (&alerts::RuleGroup, &alerts::Rule)| {
+        let why = rule.last_error.as_deref().unwrap_or_default();
+        format!("`{}` of group `{}`: {why}", rule.name, group.name)
+    };
+    dto::RulesStatus {
+        groups: groups.len() as u64,
+        rules: of_groups().count() as u64,
+        failing: failing().count() as u64,
+        error: failing().next().map(told),
+    }
 }
 
 fn sources(parts: &Parts) -> Vec<dto::SourceStatus> {

@@ -81,6 +81,7 @@ impl View for Agent {
             forwarders: vec![ForwarderStatus { name: "out".into(), ..ForwarderStatus::default() }],
             journal: JournalStatus::default(),
             series: SeriesStatus::default(),
+            rules: RulesStatus::default(),
             memory: MemoryStatus::default(),
         }
     }
