@@ -15,7 +15,7 @@ pub use plugin::{Blame, Circuit, GenerationView, PluginCounts, PluginState, Plug
 pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
 pub use silence::{SilenceView, Silences, WantedSilence};
 pub use status::{
-    ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, RulesStatus, SeriesStatus, SourceProblem,
-    SourceStatus, Status,
+    ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, RulesStatus, SeriesStatus,
+    SourceProblem, SourceStatus, Status,
 };
 pub use time::Time;
