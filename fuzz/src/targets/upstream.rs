@@ -337,7 +337,7 @@ fn labels(frame: &Frame) -> &[Label] {
         Frame::Finding(finding) => &finding.attributes,
         Frame::Alert(alert) => &alert.labels,
         Frame::Sample(sample) => &sample.labels,
-        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) => &[],
+        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => &[],
     }
 }
 

@@ -25,6 +25,7 @@ use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
 use crate::pipeline::query::{self, Queries};
+use crate::pipeline::retract::Retractor;
 use crate::pipeline::route::Router;
 use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
@@ -55,6 +56,8 @@ pub(super) struct Core {
     pub(super) heard: Receiver<worker::Event>,
     pub(super) engine: Arc<Engine>,
     pub(super) workers: WorkerMetrics,
+    /// Takes results back.
+    pub(super) retractor: Retractor,
     /// Where people see what passes.
     pub(super) taps: Taps,
     /// Where expressions are asked.
@@ -106,6 +109,7 @@ impl Core {
         let rules = alerts::Rules::new(alerts::GroupMetrics::new(&registry)?);
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
+        let retractor = Retractor::new(committer.clone(), &registry)?;
         let live = LiveSeries::new(&registry)?;
         let taps = Taps::default();
         let shared = worker::Shared {
@@ -136,10 +140,8 @@ impl Core {
             },
             metrics: lifecycle::Metrics::new(&registry)?,
         });
-        let asking = query::Config {
-            timeout: checked.api.query_timeout,
-            engine: checked.api.query_engine.clone(),
-        };
+        let asking =
+            query::Config { timeout: checked.api.query_timeout, engine: checked.api.query_engine.clone() };
         let queries = Queries::new(lifecycle.engines(), asking, query::Metrics::new(&registry)?);
         Ok(Self {
             registry,
@@ -155,6 +157,7 @@ impl Core {
             heard,
             engine,
             workers,
+            retractor,
             taps,
             queries,
             commit_thread,

@@ -11,15 +11,17 @@ use picket_sandbox::Engine;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
+use super::found;
 use super::lookups;
+use super::retract::Retractions;
 use crate::alerts::{self, ActiveAlert, ActiveAlerts, NewSilence, SilenceError, Silences};
 use crate::api::dto::{self, Time};
 use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
-use crate::api::{FindingQuery, FindingsError, TapError, View};
-use crate::archive::{Query, SearchError};
+use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
+use crate::archive::Searcher;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
-use crate::model::{Label, Severity, now_nanos};
+use crate::model::{Label, now_nanos};
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::query::{AskError, Pending, Queries, Question};
@@ -40,6 +42,7 @@ pub(super) struct Shown {
     tail: Tail,
     health: Health,
     taps: Taps,
+    retractions: Retractions,
     parts: Arc<Mutex<Option<Parts>>>,
     facts: Mutex<Facts>,
 }
@@ -76,6 +79,7 @@ impl Shown {
             tail: core.committer.tail(),
             health: core.committer.health(),
             taps: core.taps.clone(),
+            retractions: Retractions::new(core.retractor.clone()),
             parts,
             facts: Mutex::new(facts),
         };
@@ -189,6 +193,12 @@ impl AgentView {
         Self { shown, control }
     }
 
+    /// For searches outside of the lock: a reload and the stop need it too, and a search may take long. None when the
+    /// agent stops.
+    fn searcher(&self) -> Option<Searcher> {
+        self.shown.parts(|parts| parts.archive.searcher())
+    }
+
     /// The points of a part of the way, with the kinds of sources.
     fn points(&self, way: Way) -> Result<Vec<(String, String)>, TapError> {
         let plugins = || self.shown.statuses.all().into_iter().map(|plugin| (plugin.name, String::new()));
@@ -273,26 +283,15 @@ impl View for AgentView {
     }
 
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<dto::Findings, FindingsError> {
-        let query = Query {
-            since: query.since,
-            until: query.until,
-            min_severity: query.min_severity.filter(|severity| *severity > Severity::Info),
-            plugin: query.plugin.clone(),
-            text: query.text.clone(),
-            limit: query.limit,
-            ..Query::default()
-        };
-        // Searched outside of the lock: a reload and the stop need it too, and a search may take long.
-        let searcher = self.shown.parts(|parts| parts.archive.searcher());
         let searcher =
-            searcher.ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
-        let found = searcher.search(&query, deadline).map_err(|error| match error {
-            SearchError::Busy => FindingsError::Busy(error.to_string()),
-            SearchError::Late => FindingsError::Late(error.to_string()),
-            other => FindingsError::Unreadable(other.to_string()),
-        })?;
-        let truncated = found.more;
-        Ok(dto::Findings { findings: found.into_findings().into_iter().map(Into::into).collect(), truncated })
+            self.searcher().ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
+        found::findings(&searcher, query, deadline)
+    }
+
+    fn retract(&self, query: &RetractQuery, deadline: Instant) -> Result<dto::RetractReport, RetractError> {
+        let searcher =
+            self.searcher().ok_or_else(|| RetractError::Unavailable("the agent is stopping".to_owned()))?;
+        self.shown.retractions.retract(&searcher, query, deadline)
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {

@@ -9,7 +9,8 @@
 //! | `GET /api/v1/status` | [`dto::Status`] |
 //! | `GET /api/v1/forwarders` | [`dto::Forwarders`] |
 //! | `GET /api/v1/plugins` | [`dto::Plugins`] |
-//! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
+//! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `retracted` (`true` or `false`), `limit` |
+//! | `POST /api/v1/findings/retract` | [`dto::RetractReport`] for a body of [`dto::RetractRequest`], on the Unix socket only |
 //! | `GET /api/v1/alerts` | [`dto::Alerts`] |
 //! | `GET /api/v1/silences` | [`dto::Silences`] |
 //! | `POST /api/v1/silences` | takes a [`dto::WantedSilence`], answers 201 with a [`dto::SilenceView`]; on the Unix socket only |
@@ -31,6 +32,7 @@ pub mod problem;
 pub mod prometheus;
 pub mod query;
 mod reload;
+mod retract;
 mod routes;
 mod server;
 mod silences;
@@ -42,4 +44,4 @@ mod view;
 pub use listener::ListenError;
 pub use metrics::Metrics;
 pub use server::{Server, StartError, start};
-pub use view::{FindingQuery, FindingsError, TapError, View};
+pub use view::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};

@@ -21,7 +21,7 @@ use super::prometheus as data_source;
 use super::query::Parameters;
 use super::reload::Reloads;
 use super::view::View;
-use super::{silences, tap};
+use super::{retract, silences, tap};
 use crate::model::now_nanos;
 
 /// No request carries more than a few parameters.
@@ -54,7 +54,7 @@ pub(super) struct Shared {
 }
 
 /// The agent's own paths; a metric's label takes these values and those of `prometheus` only.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/healthz",
     "/readyz",
     "/startupz",
@@ -63,6 +63,7 @@ const PATHS: [&str; 13] = [
     "/api/v1/forwarders",
     "/api/v1/plugins",
     "/api/v1/findings",
+    "/api/v1/findings/retract",
     "/api/v1/alerts",
     "/api/v1/silences",
     SILENCE,
@@ -75,9 +76,9 @@ const SILENCE: &str = "/api/v1/silences/{id}";
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
-    let (reload, tap) = match access {
-        Access::Everything => (post(reload), get(tap::tap)),
-        Access::Read => (post(refuse_to_change), get(tap::refuse)),
+    let (reload, retract, tap) = match access {
+        Access::Everything => (post(reload), post(retract::retract), get(tap::tap)),
+        Access::Read => (post(refuse_to_change), post(refuse_to_change), get(tap::refuse)),
     };
     let (silences, silence) = match access {
         Access::Everything => (get(silences::list).post(silences::add), delete(silences::expire)),
@@ -92,6 +93,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/forwarders", get(forwarders))
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
+        .route("/api/v1/findings/retract", retract)
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/silences", silences)
         .route(SILENCE, silence)
@@ -282,7 +284,7 @@ async fn nothing_here() -> Problem {
 async fn wrong_method() -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        "/-/reload takes POST, /api/v1/silences GET and POST, /api/v1/silences/{id} DELETE, queries below \
-         /prometheus/ GET and POST, everything else GET",
+        "/-/reload and /api/v1/findings/retract take POST, /api/v1/silences GET and POST, /api/v1/silences/{id} \
+         DELETE, queries below /prometheus/ GET and POST, everything else GET",
     )
 }

@@ -108,6 +108,15 @@ impl View for Agent {
         }
     }
 
+    fn retract(&self, query: &RetractQuery, deadline: Instant) -> Result<RetractReport, RetractError> {
+        assert!(deadline > Instant::now());
+        match query.plugin.as_str() {
+            "full" => Err(RetractError::Uncommitted("the disk is full".into())),
+            "busy" => Err(FindingsError::Busy("another search runs".into()).into()),
+            _ => Ok(RetractReport { dry_run: query.dry_run, retracted: 7, ..RetractReport::default() }),
+        }
+    }
+
     fn alerts(&self) -> Vec<AlertView> {
         vec![]
     }
@@ -209,6 +218,20 @@ impl Drop for Running {
             server.stop();
         }
     }
+}
+
+/// A request with a body of JSON.
+fn tell(mut stream: impl Read + Write, path: &str, json: &str) -> (u16, String) {
+    let length = json.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{json}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }
 
 /// One request by hand: a client library would hide what is on the wire.
@@ -368,6 +391,32 @@ fn a_reload_says_what_is_active_or_why_not() {
     assert_eq!((status, problem.code), (400, problem::Code::ReloadFailed));
     assert!(problem.detail.contains("plugin `web`: it imports `state`"), "{}", problem.detail);
     assert_eq!(problem.reload.unwrap().plugins[0].active, Some(Digest::of(b"x")));
+}
+
+#[test]
+fn results_are_taken_back_over_the_socket_only() {
+    let running = Running::start(|_| {});
+    let path = "/api/v1/findings/retract";
+    let asked = |json: &str| tell(running.unix(), path, json);
+    let (status, answer) = asked(r#"{"plugin":"web","reason":"wrong","dry_run":true}"#);
+    assert_eq!(status, 200, "{answer}");
+    let report: RetractReport = body(&answer);
+    assert_eq!((report.dry_run, report.retracted), (true, 7));
+    for (json, status, says) in [
+        ("{}", 400, "plugin"),
+        (r#"{"plugin":"web","reason":"wrong","rules":["a"]}"#, 400, "rules"),
+        (r#"{"plugin":"web","reason":""}"#, 400, "reason"),
+        ("nonsense", 400, "JSON"),
+        (r#"{"plugin":"full","reason":"r"}"#, 503, "disk is full"),
+        (r#"{"plugin":"busy","reason":"r"}"#, 503, "another search runs"),
+    ] {
+        let (found, answer) = asked(json);
+        assert_eq!(found, status, "{json}: {answer}");
+        assert!(answer.contains(says), "{json}: {answer}");
+    }
+    let (status, answer) = tell(running.tcp(), path, r#"{"plugin":"web","reason":"wrong"}"#);
+    assert_eq!(status, 403, "{answer}");
+    assert_eq!(running.get(path).0, 405);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::dto::{AlertView, Findings, Plugins, ReloadReport, SilenceView, Silences, Status};
+use super::dto::{AlertView, Findings, Plugins, ReloadReport, RetractReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
 use super::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::alerts::{ActiveAlert, NewSilence, RuleGroup, SilenceError};
-use crate::model::{Label, Severity};
+use crate::model::{Digest, Label, Severity};
 use crate::pipeline::query::{AskError, Pending, Question};
 use crate::tap::{Point, Tapped};
 
@@ -30,6 +30,11 @@ pub trait View: Send + Sync + 'static {
 
     /// Findings, the newest first, at most `limit`, and whether there are more. Gives up at the deadline.
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<Findings, FindingsError>;
+
+    /// Takes findings and verdicts back. Gives up at the deadline, unless it has begun to.
+    fn retract(&self, _query: &RetractQuery, _deadline: Instant) -> Result<RetractReport, RetractError> {
+        Err(RetractError::Unavailable("the agent is starting; ask again in a second".to_owned()))
+    }
 
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
@@ -142,6 +147,35 @@ impl From<SilenceError> for Problem {
     }
 }
 
+/// Why results were not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetractError {
+    /// They could not be found.
+    #[error(transparent)]
+    Unfound(#[from] FindingsError),
+    /// It took too long, and nothing was done.
+    #[error("{0}")]
+    Late(String),
+    /// Not all could be made durable.
+    #[error("{0}")]
+    Uncommitted(String),
+    /// The agent is starting or stopping.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<RetractError> for Problem {
+    fn from(error: RetractError) -> Self {
+        match error {
+            RetractError::Unfound(error) => error.into(),
+            RetractError::Late(why) => Self::new(Code::Timeout, why),
+            RetractError::Uncommitted(why) | RetractError::Unavailable(why) => {
+                Self::new(Code::Unavailable, why)
+            }
+        }
+    }
+}
+
 /// Why there is no answer to a query for findings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindingsError {
@@ -180,6 +214,27 @@ pub struct FindingQuery {
     pub plugin: Option<String>,
     /// Holds this text, in any case, in its message, attributes or record.
     pub text: Option<String>,
+    /// Was taken back, or was not; any when it is not said.
+    pub retracted: Option<bool>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Which findings and verdicts are taken back; all conditions have to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetractQuery {
+    /// Made by this plugin.
+    pub plugin: String,
+    /// By this generation of it.
+    pub generation: Option<Digest>,
+    /// Findings of this rule.
+    pub rule: Option<String>,
+    /// Not earlier than this Unix time in nanoseconds.
+    pub since: Option<u64>,
+    /// Earlier than this one.
+    pub until: Option<u64>,
+    /// Why, for those who got them; at most [`crate::model::MAX_RETRACTION_REASON_BYTES`].
+    pub reason: String,
+    /// Only say what would be done.
+    pub dry_run: bool,
 }

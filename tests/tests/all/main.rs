@@ -15,6 +15,7 @@ mod hostile;
 mod ledger;
 mod prometheus_api;
 mod reload;
+mod retractions;
 mod samples;
 mod servers;
 mod stale;

@@ -78,12 +78,26 @@ fn each_kind_is_a_chunk_under_its_tag_and_the_connection_is_kept() {
                 ("picket.evidence", 1, 1),
                 ("picket.notice", 1, 1),
                 ("picket.sample", 3, 3),
+                ("picket.retraction", 1, 1),
                 ("picket.sample", 1, 1),
             ]
         );
         assert!(seen.iter().all(|chunk| chunk.connection == 0));
         assert!(seen.iter().all(|chunk| chunk.is_gzip == (compression == Compression::Gzip)));
     }
+}
+
+#[test]
+fn a_retraction_comes_after_all_that_stands_before_it_in_the_batch() {
+    let receiver = Receiver::start(None, |_| Reaction::Ack);
+    let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+    let (first, last) = (examples().remove(0), examples().pop().unwrap());
+    let frames = vec![last.clone(), first.clone(), last.clone(), last, first, sample(0, 0)];
+    assert_eq!(forwarder.send(&batch(frames)), Ok(Sent::all()));
+    let seen = receiver.seen();
+    let tags: Vec<_> = seen.iter().map(|chunk| (&*chunk.tag, chunk.size)).collect();
+    let (finding, retraction) = ("picket.finding", "picket.retraction");
+    assert_eq!(tags, [(retraction, 1), (finding, 1), (retraction, 2), (finding, 1), ("picket.sample", 1)]);
 }
 
 #[test]

@@ -177,9 +177,9 @@ impl Forwarder for OtlpForwarder {
     }
 
     fn probe(&mut self) -> Result<String, SendError> {
-        use FrameKind::{Alert, Evidence, Finding, Notice, Sample, Verdict};
+        use FrameKind::{Alert, Evidence, Finding, Notice, Retraction, Sample, Verdict};
         let mut taken = Vec::new();
-        if [Finding, Verdict, Alert, Evidence, Notice].into_iter().any(|kind| self.wants(kind)) {
+        if [Finding, Verdict, Alert, Evidence, Notice, Retraction].into_iter().any(|kind| self.wants(kind)) {
             self.try_empty(Signal::Logs)?;
             taken.push("logs");
         }

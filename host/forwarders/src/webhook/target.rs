@@ -73,6 +73,11 @@ impl Targets {
         self.targets.iter().position(|(least, _)| severity >= *least)
     }
 
+    /// How many receivers there are; they have the numbers before.
+    pub(super) fn count(&self) -> usize {
+        self.targets.len()
+    }
+
     /// A receiver by its number.
     pub(super) fn get(&self, number: usize) -> &Target {
         &self.targets[number].1
