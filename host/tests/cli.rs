@@ -221,6 +221,7 @@ impl View for Agent {
             stream: "/var/log/x".into(),
             offset: Some(7),
             record: None,
+            retracted: None,
         };
         Ok(Findings { findings: vec![finding], truncated: false })
     }

@@ -103,9 +103,9 @@ impl Agent {
     }
 
     /// Commits findings and waits until the newest of them is in the archive.
-    fn keep(&self, findings: Vec<Finding>) {
-        let last = findings.last().unwrap().clone();
-        self.commit(findings.into_iter().map(Frame::Finding).collect());
+    fn keep(&self, new: Vec<Finding>) {
+        let last = new.last().unwrap().clone();
+        self.commit(new.into_iter().map(Frame::Finding).collect());
         wait_until(|| {
             let all = Query { limit: MAX_LIMIT, ..Query::default() };
             findings(self.search(&all).unwrap()).contains(&last)
