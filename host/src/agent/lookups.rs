@@ -1,14 +1,16 @@
 //! Series, labels and metadata of the store, as Prometheus' API asks for them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use picket_series::{Matcher, Op, Store};
+use picket_series::{MAX_DESCRIBED, Matcher, Op, Store};
 
 use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::lifecycle::selector::{self, Selector};
 use crate::model::Label;
 
-/// Entries that the store gathers for one answer, before they are sorted and cut at what is wanted.
+/// Entries that the store gathers for one answer, before they are sorted and cut at what is wanted: all series of a
+/// store of the usual size, some 30 MB for as long as the answer is made.
 const MAX_GATHERED: usize = 100_000;
 
 /// The labels of series, sorted.
@@ -18,7 +20,7 @@ pub(super) fn series(
     deadline: Instant,
 ) -> Result<Found<Vec<Label>>, LookupError> {
     let selectors = selectors(lookup)?;
-    let found = store.series(&selectors, lookup.start, lookup.end, MAX_GATHERED, deadline).map_err(error)?;
+    let found = store.series(bounded(lookup, &selectors, deadline)).map_err(error)?;
     let label =
         |label: &picket_series::Label| Label { name: label.name.to_string(), value: label.value.to_string() };
     let labels = found.iter().map(|labels| labels.iter().map(label).collect()).collect();
@@ -32,8 +34,8 @@ pub(super) fn label_names(
     deadline: Instant,
 ) -> Result<Found<String>, LookupError> {
     let selectors = selectors(lookup)?;
-    let found = store.label_names(&selectors, lookup.start, lookup.end, MAX_GATHERED, deadline);
-    Ok(cut(texts(found.map_err(error)?), lookup.limit))
+    let found = store.label_names(bounded(lookup, &selectors, deadline)).map_err(error)?;
+    Ok(cut(texts(&found), lookup.limit))
 }
 
 /// The values of one label.
@@ -44,23 +46,38 @@ pub(super) fn label_values(
     deadline: Instant,
 ) -> Result<Found<String>, LookupError> {
     let selectors = selectors(lookup)?;
-    let found = store.label_values(name, &selectors, lookup.start, lookup.end, MAX_GATHERED, deadline);
-    Ok(cut(texts(found.map_err(error)?), lookup.limit))
+    let found = store.label_values(name, bounded(lookup, &selectors, deadline)).map_err(error)?;
+    Ok(cut(texts(&found), lookup.limit))
 }
 
-/// What is known of metrics.
+/// What is known of metrics, by name.
 pub(super) fn metadata(store: &Store) -> Vec<Metadata> {
-    let known = |(name, of): (_, picket_series::Metadata)| Metadata {
-        name: String::from(name),
+    let known = |(name, of): (String, picket_series::Metadata)| Metadata {
+        name,
         kind: of.kind.word(),
-        help: of.help.to_string(),
-        unit: of.unit.to_string(),
+        help: of.help,
+        unit: of.unit,
     };
-    store.metadata().into_iter().map(known).collect()
+    store.all_metadata(MAX_DESCRIBED).into_iter().map(known).collect()
 }
 
-fn texts(found: Vec<impl ToString>) -> Vec<String> {
-    found.iter().map(ToString::to_string).collect()
+/// The same question in the store's terms.
+fn bounded<'a>(
+    lookup: &Lookup,
+    selectors: &'a [picket_series::Selector],
+    deadline: Instant,
+) -> picket_series::Lookup<'a> {
+    picket_series::Lookup {
+        selectors,
+        start: lookup.start,
+        end: lookup.end,
+        max: MAX_GATHERED,
+        deadline: Some(deadline),
+    }
+}
+
+fn texts(found: &[Arc<str>]) -> Vec<String> {
+    found.iter().map(|text| text.to_string()).collect()
 }
 
 /// Sorted, and at most so many.

@@ -44,7 +44,7 @@ pub enum LookupError {
 pub struct Metadata {
     /// Its name.
     pub name: String,
-    /// `counter`, `gauge`, `histogram`, `summary` or `unknown`.
+    /// `counter`, `gauge`, `histogram`, `summary`, `unknown`, or one of the other words of OpenMetrics.
     pub kind: &'static str,
     /// What it says, for people; may be empty.
     pub help: String,
