@@ -23,8 +23,10 @@ pub(super) fn series(
     let found = store.series(bounded(lookup, &selectors, deadline)).map_err(error)?;
     let label =
         |label: &picket_series::Label| Label { name: label.name.to_string(), value: label.value.to_string() };
-    let labels = found.iter().map(|labels| labels.iter().map(label).collect()).collect();
-    Ok(cut(labels, lookup.limit))
+    // Cut before they are copied.
+    let Found { items, truncated } = cut(found, lookup.limit);
+    let items = items.iter().map(|labels| labels.iter().map(label).collect()).collect();
+    Ok(Found { items, truncated })
 }
 
 /// The names of labels.

@@ -12,7 +12,6 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::dto::{Alerts, Findings, Forwarders};
 use super::metrics::Metrics;
@@ -49,8 +48,8 @@ pub(super) struct Shared {
     pub(super) timeout: Duration,
     /// For evaluating an expression.
     pub(super) query_timeout: Duration,
-    /// Places for answers that may be large.
-    pub(super) places: Arc<Semaphore>,
+    /// For answers that may be large.
+    pub(super) room: data_source::Room,
 }
 
 /// The agent's own paths; a metric's label takes these values and those of `prometheus` only.

@@ -71,7 +71,7 @@ pub fn start(
         reloads: Arc::new(Reloads::default()),
         timeout: endpoints.timeout,
         query_timeout: endpoints.query_timeout,
-        places: data_source::places(),
+        room: data_source::Room::default(),
     };
     let bounds = Bounds { timeout: endpoints.timeout, stopped };
     let (tcp, unix) = runtime.block_on(async {

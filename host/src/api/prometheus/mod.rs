@@ -45,9 +45,22 @@ pub(super) const WRITING: Duration = Duration::from_secs(10);
 /// The version of Prometheus whose API this is. Grafana decides by it which parameters it may use.
 const SPEAKS: &str = "3.0.0";
 
-/// Places for answers.
-pub(super) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(PLACES))
+/// Answers with the labels of series that are made at once. Each may take some 60 MB for a moment; others wait.
+const TURNS: usize = 2;
+
+/// What keeps answers from filling the memory.
+#[derive(Clone)]
+pub(super) struct Room {
+    /// For each answer.
+    places: Arc<Semaphore>,
+    /// For those with the labels of series.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(PLACES)), turns: Arc::new(Semaphore::new(TURNS)) }
+    }
 }
 
 /// The paths, for metrics; `{name}` stands for any label.
@@ -140,6 +153,7 @@ async fn ask(shared: &Shared, asked: Asked) -> Result<Response, Failure> {
 /// A place for an answer.
 fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, Failure> {
     shared
+        .room
         .places
         .clone()
         .try_acquire_owned()
@@ -175,7 +189,11 @@ async fn series(State(shared): State<Shared>, request: Request) -> Result<Respon
         return Err(Failure::new(Sort::BadData, "no match[] parameter provided"));
     }
     let deadline = Instant::now() + shared.query_timeout;
+    let turn = tokio::time::timeout_at(deadline.into(), shared.room.turns.clone().acquire_owned()).await;
+    let turn =
+        turn.map_err(|_| LookupError::Late("others look up series all the time; ask again".to_owned()))?;
     answer_with(&shared, move |view| {
+        let _turn = turn;
         let found = view.series(&lookup, deadline)?;
         let items = found.items.into_iter().map(super::dto::Pairs).collect();
         Ok(Found { items, truncated: found.truncated })
