@@ -5,6 +5,7 @@
 //! `upstreams` what would keep its receivers from taking anything, `waiting` is what there is of an agent that cannot
 //! start before its disk has room.
 
+mod alert_view;
 mod check;
 mod compiler_metrics;
 mod control;

@@ -8,13 +8,14 @@ use std::time::Instant;
 use picket_journal::Tail;
 use picket_sandbox::Engine;
 
+use super::alert_view::AlertShown;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
 use super::found;
 use super::lookups;
 use super::retract::Retractions;
-use crate::alerts::{self, ActiveAlert, ActiveAlerts, NewSilence, SilenceError, Silences};
+use crate::alerts::{self, ActiveAlert, NewSilence, RuleGroup, SilenceError};
 use crate::api::dto::{self, Time};
 use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
@@ -34,10 +35,8 @@ pub(super) struct Shown {
     state: State,
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
-    alerts: ActiveAlerts,
-    rules: alerts::Rules,
+    alerts: AlertShown,
     queries: Arc<Queries>,
-    silences: Silences,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -71,10 +70,8 @@ impl Shown {
             state: core.state.clone(),
             series: core.series.clone(),
             engine: core.engine.clone(),
-            alerts: core.active_alerts.clone(),
-            rules: core.rules.clone(),
+            alerts: AlertShown::new(core),
             queries: core.queries.clone(),
-            silences: core.silences.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -268,7 +265,7 @@ impl View for AgentView {
                 error: shown.health.trouble(),
             },
             series: dto::SeriesStatus { series: size.series as u64, samples: size.samples },
-            rules: rules(&shown.rules.list()),
+            rules: rules(&shown.alerts.rules()),
             memory: dto::MemoryStatus {
                 used_bytes: shown.engine.memory_used(),
                 limit_bytes: shown.engine.memory_budget(),
@@ -295,45 +292,23 @@ impl View for AgentView {
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
-        let silences = self.shown.silences.active(now_nanos());
-        let view = |alert: ActiveAlert| dto::AlertView {
-            silenced_by: silences.first_of(&alert.labels).map(str::to_owned),
-            plugin: alert.plugin,
-            generation: alert.generation,
-            group: alert.group,
-            rule: alert.rule,
-            state: alert.state,
-            labels: dto::Pairs(alert.labels),
-            annotations: dto::Pairs(alert.annotations),
-            value: Some(alert.value).filter(|value| value.is_finite()),
-            active_since: Time(alert.active_since),
-        };
-        self.shown.alerts.list().into_iter().map(view).collect()
+        self.shown.alerts.alerts()
+    }
+
+    fn rules(&self) -> Vec<RuleGroup> {
+        self.shown.alerts.rules()
     }
 
     fn silences(&self) -> dto::Silences {
-        let now = now_nanos();
-        let all = self.shown.silences.list().into_iter();
-        dto::Silences { silences: all.map(|silence| dto::SilenceView::of(silence, now)).collect() }
+        dto::Silences { silences: self.shown.alerts.silences() }
     }
 
     fn add_silence(&self, wanted: NewSilence) -> Result<dto::SilenceView, SilenceError> {
-        let now = now_nanos();
-        let made = self.shown.silences.add(wanted, now)?;
-        tracing::info!(
-            id = made.id,
-            by = made.what.created_by,
-            comment = made.what.comment,
-            "A silence was made."
-        );
-        Ok(dto::SilenceView::of(made, now))
+        self.shown.alerts.add_silence(wanted)
     }
 
     fn expire_silence(&self, id: &str) -> Result<dto::SilenceView, SilenceError> {
-        let now = now_nanos();
-        let ended = self.shown.silences.expire(id, now)?;
-        tracing::info!(id, "A silence was ended.");
-        Ok(dto::SilenceView::of(ended, now))
+        self.shown.alerts.expire_silence(id)
     }
 
     fn reload(&self) -> dto::ReloadReport {
@@ -397,12 +372,8 @@ impl View for AgentView {
         lookups::metadata(&self.shown.series)
     }
 
-    fn rule_groups(&self) -> Vec<alerts::RuleGroup> {
-        self.shown.rules.list()
-    }
-
     fn rule_alerts(&self) -> Vec<ActiveAlert> {
-        self.shown.alerts.list()
+        self.shown.alerts.active()
     }
 }
 
@@ -429,10 +400,10 @@ fn reloaded(before: Option<&PluginStatus>, now: &PluginStatus) -> dto::ReloadedP
     dto::ReloadedPlugin { plugin: now.name.clone(), outcome, active, reason }
 }
 
-fn rules(groups: &[alerts::RuleGroup]) -> dto::RulesStatus {
+fn rules(groups: &[RuleGroup]) -> dto::RulesStatus {
     let of_groups = || groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
     let failing = || of_groups().filter(|(_, rule)| rule.health == alerts::Health::Err);
-    let told = |(group, rule): (&alerts::RuleGroup, &alerts::Rule)| {
+    let told = |(group, rule): (&RuleGroup, &alerts::Rule)| {
         let why = rule.last_error.as_deref().unwrap_or_default();
         format!("`{}` of group `{}`: {why}", rule.name, group.name)
     };

@@ -339,12 +339,12 @@ fn the_loopback_listener_changes_nothing_and_answers_to_local_names_only() {
 /// A request with a body, as `curl -d` makes it.
 fn send(mut stream: impl Read + Write, method: &str, path: &str, body: &str) -> (u16, String) {
     let length = body.len();
-    write!(
-        stream,
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .unwrap();
+    );
+    // At once: a server that refuses does not wait for the rest.
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)

@@ -39,6 +39,11 @@ pub trait View: Send + Sync + 'static {
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
 
+    /// The rules of all plugins by their groups, and how their last evaluation went.
+    fn rules(&self) -> Vec<RuleGroup> {
+        Vec::new()
+    }
+
     /// All silences.
     fn silences(&self) -> Silences {
         Silences::default()
@@ -93,11 +98,6 @@ pub trait View: Send + Sync + 'static {
 
     /// What is known of metrics, by name.
     fn metadata(&self) -> Vec<Metadata> {
-        Vec::new()
-    }
-
-    /// The rule groups of all plugins, with what became of them.
-    fn rule_groups(&self) -> Vec<RuleGroup> {
         Vec::new()
     }
 

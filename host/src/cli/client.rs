@@ -65,6 +65,11 @@ impl Client {
         self.answer(Request::post(path).header(CONTENT_TYPE, "application/json").body(body)?)
     }
 
+    /// Has the agent take away what a path names, and reads the answer.
+    pub(super) fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(Request::delete(path).body(Full::default())?)
+    }
+
     fn answer<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = async { tokio::time::timeout(PATIENCE, self.ask(request)).await };

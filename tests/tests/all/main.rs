@@ -18,6 +18,7 @@ mod reload;
 mod retractions;
 mod samples;
 mod servers;
+mod silences;
 mod stale;
 mod tap;
 mod upstream;

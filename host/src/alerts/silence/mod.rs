@@ -17,6 +17,8 @@ pub use store::{Active, MAX_PATTERNS, MAX_SILENCES, SilenceError, Silences};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Label;
+
 /// What somebody wants to be silent. Times are Unix time in nanoseconds by the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSilence {
@@ -64,7 +66,23 @@ impl Phase {
     }
 }
 
+/// What a silence would silence.
+#[derive(Debug)]
+pub struct Covers(Vec<matcher::Test>);
+
+impl Covers {
+    /// Whether it would silence an alert with these labels.
+    pub fn covers(&self, labels: &[Label]) -> bool {
+        self.0.iter().all(|test| test.holds(labels))
+    }
+}
+
 impl NewSilence {
+    /// What it would silence, or what is wrong with it at a time.
+    pub fn silences(&self, now: u64) -> Result<Covers, Mistake> {
+        check::checked(self, now).map(Covers)
+    }
+
     /// Where it is in its life at a time.
     pub fn phase(&self, now: u64) -> Phase {
         if now >= self.ends_at {

@@ -1,5 +1,7 @@
 //! Restarts, reloads and steps of the clock in the middle of a life: no alert is lost and none fires early.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const HOUR: u64 = 3600 * SECOND;
@@ -111,4 +113,30 @@ fn what_is_shown_is_of_the_last_evaluation_at_which_it_held() {
     fixture.evaluate(vec![rule("cpu", vec![])]);
     let shown = fixture.view.list().remove(0);
     assert_eq!((shown.value, shown.annotations[0].value.as_str()), (2.0, "two"));
+}
+
+/// How long each alert has been active.
+fn ages(fixture: &Fixture) -> Vec<(String, u64)> {
+    let list = fixture.view.list().into_iter();
+    list.map(|alert| (alert.labels[1].value.clone(), fixture.wall - alert.active_since)).collect()
+}
+
+proptest! {
+    #[test]
+    fn restarts_and_steps_of_the_clock_anywhere_change_no_life(
+        history in prop::collection::vec((said(), any::<bool>(), -7200..7200_i64), 1..40),
+        hold_for in 0..4_u64,
+        keep_firing_for in 0..4_u64,
+    ) {
+        let (mut straight, mut moved) = (Fixture::new(Config::default()), Fixture::new(Config::default()));
+        for (said, restarts, step) in history {
+            match restarts {
+                true => prop_assert!(moved.restart().is_empty()),
+                false => moved.wall = moved.wall.saturating_add_signed(step * SECOND as i64),
+            }
+            let results = results(said, hold_for, keep_firing_for);
+            prop_assert_eq!(straight.evaluate(results.clone()), moved.evaluate(results));
+            prop_assert_eq!(ages(&straight), ages(&moved));
+        }
+    }
 }

@@ -247,7 +247,7 @@ async fn metadata(State(shared): State<Shared>, request: Request) -> Result<Resp
 
 async fn rules(State(shared): State<Shared>, request: Request) -> Result<Response, Failure> {
     let filter = rules::Filter::of(&Form::read(request).await?)?;
-    answer_whole(&shared, move |view| rules::rules(view.rule_groups(), view.rule_alerts(), &filter)).await
+    answer_whole(&shared, move |view| rules::rules(view.rules(), view.rule_alerts(), &filter)).await
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result<Response, Failure> {
