@@ -98,6 +98,12 @@ impl Bounds {
     pub(crate) fn without_writes(self) -> Self {
         Self { writable: false, ..self }
     }
+
+    /// For a caller who waits for less than the setting allows.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        let (limit, key) = self.deadline;
+        Self { deadline: (limit.min(time), key), ..self }
+    }
 }
 
 impl Instance {

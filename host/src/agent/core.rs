@@ -24,6 +24,7 @@ use crate::pipeline::events;
 use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
+use crate::pipeline::query::{self, Queries};
 use crate::pipeline::retract::Retractor;
 use crate::pipeline::route::Router;
 use crate::pipeline::spool::Spool;
@@ -34,6 +35,9 @@ use crate::tap::Taps;
 
 /// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
 const TICK: Duration = Duration::from_millis(5);
+
+/// How long the expression that is evaluated at the end may go on. Nobody waits for its answer any more.
+const LAST_QUERY: Duration = Duration::from_secs(2);
 
 /// See the module's description.
 pub(super) struct Core {
@@ -56,6 +60,8 @@ pub(super) struct Core {
     pub(super) retractor: Retractor,
     /// Where people see what passes.
     pub(super) taps: Taps,
+    /// Where expressions are asked.
+    pub(super) queries: Arc<Queries>,
     commit_thread: CommitThread,
 }
 
@@ -134,6 +140,9 @@ impl Core {
             },
             metrics: lifecycle::Metrics::new(&registry)?,
         });
+        let asking =
+            query::Config { timeout: checked.api.query_timeout, engine: checked.api.query_engine.clone() };
+        let queries = Queries::new(lifecycle.engines(), asking, query::Metrics::new(&registry)?);
         Ok(Self {
             registry,
             state,
@@ -150,6 +159,7 @@ impl Core {
             workers,
             retractor,
             taps,
+            queries,
             commit_thread,
         })
     }
@@ -161,6 +171,7 @@ impl Core {
 
     /// Finishes what plugins hold. Sources have been stopped before.
     pub(super) fn stop_plugins(mut self, drain: Duration) -> Stopped {
+        self.queries.stop(LAST_QUERY);
         // Whose thread had panicked is logged there; its sources read again what was not committed.
         let _ = self.lifecycle.drain(drain);
         Stopped { commit_thread: self.commit_thread }

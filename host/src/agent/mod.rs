@@ -15,6 +15,7 @@ mod descriptions;
 mod disk;
 mod every;
 mod found;
+mod lookups;
 mod lost;
 mod maintenance;
 pub mod oneshot;

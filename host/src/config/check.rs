@@ -63,6 +63,7 @@ impl Check<'_> {
         self.range("agent.drain", raw.agent.drain, millis(0, 3_600_000));
         self.range("api.connections", raw.api.connections, [1, 10_000]);
         self.range("api.timeout", raw.api.timeout, millis(100, 600_000));
+        self.range("api.query_timeout", raw.api.query_timeout, millis(100, 120_000));
         self.range("reload.settle", raw.reload.settle, [Span(SHORTEST_SETTLE), Span(LONGEST_SETTLE)]);
         self.range("reload.poll", raw.reload.poll, millis(100, DAY * 1000));
         self.range("compile.component", raw.compile.component, bytes(KIB, MAX_COMPONENT_BYTES));
@@ -111,6 +112,8 @@ impl Check<'_> {
             socket: socket.ok()?,
             connections: api.connections as usize,
             timeout: api.timeout.0,
+            query_timeout: api.query_timeout.0,
+            query_engine: api.query_engine,
         })
     }
 

@@ -34,5 +34,7 @@ pub mod retract;
 pub mod carrier;
 pub mod live;
 
+pub mod query;
+
 pub mod metrics;
 pub mod plugin_metrics;

@@ -13,6 +13,7 @@ mod ended;
 mod full_disk;
 mod hostile;
 mod ledger;
+mod prometheus_api;
 mod promql;
 mod reload;
 mod retractions;
