@@ -96,11 +96,7 @@ impl Core {
         metrics.journal_repaired(&repair);
         let (committer, commit_thread) = commit::start(journal, state.clone(), commits, metrics)?;
 
-        let series = Arc::new(SeriesStore::new(
-            series_config(checked),
-            Arc::new(now_nanos),
-            picket_series::Metrics::new(&registry)?,
-        ));
+        let series = Arc::new(open_series(checked, &folders.data.join("series"), &registry)?);
         let engine = Engine::new(EngineConfig { tick: TICK, memory_budget: checked.agent.memory.0 })?;
         let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
         compiler_metrics::register(&registry, compiler.clone())?;
@@ -213,13 +209,25 @@ fn grace(checked: &Checked) -> Duration {
     intervals.max().unwrap_or(own_metrics::INTERVAL) * 2 + Duration::from_secs(30)
 }
 
-fn series_config(checked: &Checked) -> picket_series::Config {
-    picket_series::Config {
+/// Damage there never keeps the agent from starting: what cannot be read is counted and told.
+fn open_series(checked: &Checked, folder: &Path, registry: &Registry) -> anyhow::Result<SeriesStore> {
+    let config = picket_series::Config {
         max_series: checked.series.max_series as usize,
-        max_samples_per_series: checked.series.max_samples as usize,
         max_age: checked.series.max_age.0,
+        max_bytes: checked.series.max_memory.0,
+        max_disk_bytes: checked.series.max_disk.0,
         ..Default::default()
+    };
+    let metrics = picket_series::Metrics::new(registry)?;
+    let (series, recovered) = SeriesStore::open(Some(folder), config, Arc::new(now_nanos), metrics)?;
+    if recovered.damaged > 0 || recovered.refused_series > 0 {
+        tracing::warn!(
+            ?recovered,
+            "Some recent samples could not be read again. After a crash these are the last seconds of them; the \
+             agent goes on without."
+        );
     }
+    Ok(series)
 }
 
 /// Puts committed samples into the store. What it refuses is counted there.

@@ -24,6 +24,7 @@ mod points;
 mod renewals;
 mod retract;
 mod retry;
+mod samples;
 mod series;
 mod signals;
 mod sinks;

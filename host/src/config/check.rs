@@ -83,7 +83,6 @@ impl Check<'_> {
         self.range("lanes.samples_age", raw.lanes.samples_age, millis(60_000, 365 * DAY * 1000));
         self.range("state.cache", raw.state.cache, bytes(MIB, 16 * GIB));
         self.range("series.max_series", raw.series.max_series, [1, 10_000_000]);
-        self.range("series.max_samples", raw.series.max_samples, [1, 10_000_000]);
         self.range("series.max_age", raw.series.max_age, millis(1000, 365 * DAY * 1000));
         if let Err(error) = crate::telemetry::parse_level(&raw.log.level) {
             let help = "write a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), and behind commas levels of modules, such as `info,picket::sources=debug`";

@@ -81,9 +81,11 @@ fn asked(form: &Form, time: QueryTime) -> Result<Asked, Failure> {
 /// For `series`, `labels` and `label/…/values`: which series, and how many. Without times it means all that the
 /// store has.
 pub(super) fn lookup(form: &Form) -> Result<Lookup, Failure> {
-    let bound = |name: &str, default: u64| match form.first(name) {
-        None => Ok(default),
-        Some(text) => Ok(nanos(time(name, text)?).unwrap_or(0)),
+    let bound = |name: &str, default: u64| -> Result<u64, Failure> {
+        match form.first(name) {
+            None => Ok(default),
+            Some(text) => Ok(nanos(time(name, text)?).unwrap_or(0)),
+        }
     };
     let (start, end) = (bound("start", 0)?, bound("end", u64::MAX)?);
     if end < start {
