@@ -194,6 +194,7 @@ impl View for Agent {
             config: ConfigStatus { last_error: Some("line one\nline two".into()), ..ConfigStatus::default() },
             plugins: [].into(),
             sources: vec![],
+            rules: picket::api::dto::RulesStatus::default(),
             forwarders: vec![],
             journal: JournalStatus::default(),
             series: SeriesStatus::default(),
@@ -252,6 +253,8 @@ fn serve(folder: &Path, ready: bool) -> Server {
         socket: folder.join("agent.sock"),
         connections: 8,
         timeout: Duration::from_secs(30),
+        query_timeout: Duration::from_secs(20),
+        query_engine: None,
     };
     let registry = prometheus::Registry::new();
     let metrics = Metrics::new(&registry).unwrap();

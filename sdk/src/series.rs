@@ -8,6 +8,10 @@ pub use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher, Req
 use crate::types::Label;
 use crate::{Error, Result, Timestamp};
 
+/// The bits of the NaN that says that a series ends here, and no value: Prometheus' stale marker. Only samples that were
+/// asked for as [`Wanted::Marked`] have it.
+pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
 /// Series that satisfy every matcher. One at least must not match the empty string.
 pub type Selector = Vec<Matcher>;
 
@@ -40,7 +44,13 @@ pub struct Row<'a> {
 
 /// The samples of each request: ask for all that is needed in one call.
 pub fn select(requests: &[Request]) -> Result<Selection> {
-    raw::select(requests).map(|wit| Selection { wit }).map_err(refused)
+    let mut wit = raw::select(requests).map_err(refused)?;
+    for marker in std::mem::take(&mut wit.markers) {
+        if let Some(value) = wit.values.get_mut(marker as usize) {
+            *value = f64::from_bits(STALE_NAN);
+        }
+    }
+    Ok(Selection { wit })
 }
 
 /// Asks for all samples of live series in a window with both ends in it.

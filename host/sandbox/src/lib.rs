@@ -52,7 +52,7 @@ pub use capability::assets::Assets;
 pub use capability::log::{LogField, LogLevel, LogLine, LogOrigin, LogSink, TracingLog};
 pub use capability::objects::{ObjectInfo, ObjectReader, ReadError};
 pub use capability::series::{
-    MatchOp, Matcher, Selection, Selector, SeriesError, SeriesReader, SeriesRequest, Wanted,
+    MatchOp, Matcher, STALE_NAN, Selection, Selector, SeriesError, SeriesReader, SeriesRequest, Wanted,
 };
 pub use capability::state::{Entry, StateReader, StateWrite, Unavailable};
 pub use compile_child::compile_child;

@@ -28,6 +28,8 @@ pub enum Wanted {
     OfLive,
     /// The last one only; none when that is a stale marker.
     Latest,
+    /// Each one, stale markers among them.
+    Marked,
 }
 
 /// One question of a selection. Times are Unix time in nanoseconds, both inclusive; like the times of samples they are
@@ -48,7 +50,7 @@ pub struct Request {
 ///
 /// Row `r` is a series; its samples are `times` and `values` from `sample_ends[r - 1]` to
 /// `sample_ends[r]`, by time. Request `q` has the rows from `row_ends[q - 1]` to `row_ends[q]`,
-/// by series id. A series without a sample to give has no row; stale markers are never given.
+/// by series id. A series without a sample to give has no row; stale markers are given to [`Wanted::Marked`] only.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Selection {
     /// Where each request's rows end.
@@ -217,7 +219,7 @@ impl Select<'_> {
                 return ControlFlow::Continue(());
             }
             *last = Some((time, value));
-            if span.wanted != Wanted::Latest && !is_marker(value) {
+            if span.wanted == Wanted::Marked || (span.wanted != Wanted::Latest && !is_marker(value)) {
                 refused = self.push(time, value);
             }
             if refused.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

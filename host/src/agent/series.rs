@@ -54,6 +54,7 @@ fn request(request: &SeriesRequest) -> Request {
             Wanted::All => picket_series::Wanted::All,
             Wanted::OfLive => picket_series::Wanted::OfLive,
             Wanted::Latest => picket_series::Wanted::Latest,
+            Wanted::Marked => picket_series::Wanted::Marked,
         },
     }
 }

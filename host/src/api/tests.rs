@@ -16,7 +16,7 @@ use super::prometheus::view::{Found, Lookup, LookupError};
 use super::*;
 use crate::alerts::{NewSilence, Silence, SilenceError};
 use crate::model::{Digest, EventId, Finding, Label, Origin, Severity};
-use crate::pipeline::query::{AskError, Outcome, Pending, Question};
+use crate::pipeline::query::{AskError, Outcome as Answered, Pending, Question};
 
 /// An agent of which the tests say how it is doing.
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct Agent {
     opened: Condvar,
     fails: AtomicBool,
     /// Queries that get no answer while they stand here.
-    unanswered: Mutex<Vec<tokio::sync::oneshot::Sender<Outcome>>>,
+    unanswered: Mutex<Vec<tokio::sync::oneshot::Sender<Answered>>>,
 }
 
 impl Agent {

@@ -7,6 +7,7 @@ use crate::bindings::imports::picket::plugin::series::{
     MatchOp, Matcher, Request, Selection, SeriesError, Wanted,
 };
 use crate::finding::labels_of;
+use crate::series::STALE_NAN;
 use crate::types::Label;
 
 #[derive(Debug, Default)]
@@ -20,22 +21,21 @@ struct Series {
     points: Vec<(Timestamp, f64)>,
 }
 
-/// The bits of the NaN that says that a series has ended: Prometheus' stale marker.
-const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
-
 impl Series {
     fn wanted(&self, request: &Request) -> Vec<(Timestamp, f64)> {
         let is_stale = |point: &(Timestamp, f64)| point.1.to_bits() == STALE_NAN;
         let is_within = |point: &&(Timestamp, f64)| point.0 >= request.start && point.0 <= request.end;
         let mut points: Vec<_> = self.points.iter().filter(is_within).copied().collect();
         let has_ended = points.last().is_some_and(is_stale);
-        if has_ended && request.wanted != Wanted::All {
-            return Vec::new();
+        match request.wanted {
+            Wanted::Marked => return points,
+            Wanted::OfLive | Wanted::Latest if has_ended => return Vec::new(),
+            _ => {}
         }
         points.retain(|point| !is_stale(point));
         match request.wanted {
             Wanted::Latest => points.split_off(points.len().saturating_sub(1)),
-            Wanted::All | Wanted::OfLive => points,
+            Wanted::All | Wanted::OfLive | Wanted::Marked => points,
         }
     }
 }
@@ -61,6 +61,7 @@ impl Samples {
             sample_ends: vec![],
             times: vec![],
             values: vec![],
+            markers: vec![],
         };
         for (index, request) in requests.iter().enumerate() {
             let tests =
@@ -77,6 +78,9 @@ impl Samples {
             }
             selection.row_ends.push(selection.series.len() as u32);
         }
+        let is_marker = |value: &f64| value.to_bits() == STALE_NAN;
+        let markers = (0..).zip(&selection.values).filter(|(_, value)| is_marker(value));
+        selection.markers = markers.map(|(index, _)| index).collect();
         Ok(selection)
     }
 

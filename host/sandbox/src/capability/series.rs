@@ -62,7 +62,10 @@ pub struct Matcher {
 /// Series that satisfy every matcher.
 pub type Selector = Vec<Matcher>;
 
-/// Which samples of a series are wanted. Stale markers never are.
+/// The bits of a stale marker, as Prometheus has it: the NaN that says that a series ends here.
+pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
+/// Which samples of a series are wanted. Stale markers are only in [`Wanted::Marked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Each one in the window.
@@ -71,6 +74,8 @@ pub enum Wanted {
     OfLive,
     /// The last one in the window; none when the series has ended by the window's end.
     Latest,
+    /// Each one in the window, and the stale markers among them.
+    Marked,
 }
 
 /// Series, and a window of time with both ends in it, as Unix time in nanoseconds.
@@ -97,7 +102,7 @@ pub struct Selection {
     pub sample_ends: Vec<u32>,
     /// Unix time in nanoseconds of each sample.
     pub times: Vec<u64>,
-    /// The value of each sample.
+    /// The value of each sample; a stale marker has the bits of [`STALE_NAN`].
     pub values: Vec<f64>,
 }
 
@@ -290,6 +295,7 @@ fn checked(requests: Vec<series::Request>) -> Result<Vec<SeriesRequest>, SeriesE
         series::Wanted::All => Wanted::All,
         series::Wanted::OfLive => Wanted::OfLive,
         series::Wanted::Latest => Wanted::Latest,
+        series::Wanted::Marked => Wanted::Marked,
     };
     let request = |request: series::Request| SeriesRequest {
         selector: request.matchers.into_iter().map(matcher).collect(),
@@ -361,7 +367,10 @@ impl series::Host for SeriesContext {
 }
 
 fn lowered(found: Selection) -> series::Selection {
+    let is_marker = |value: &f64| value.to_bits() == STALE_NAN;
+    let markers = (0..).zip(&found.values).filter(|(_, value)| is_marker(value)).map(|(index, _)| index);
     series::Selection {
+        markers: markers.collect(),
         row_ends: found.row_ends,
         series: found.series,
         sample_ends: found.sample_ends,
