@@ -1,0 +1,3 @@
+//! Prometheus rule files.
+#![forbid(unsafe_code)]
+mod yaml;
