@@ -86,3 +86,15 @@ pub mod alert_rule_kind {
         default_bindings_module: "picket_sdk::bindings::alert_rule_kind",
     });
 }
+
+pub mod query_kind {
+    //! `query`.
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "query-kind",
+        with: { "picket:plugin/types@0.1.0": crate::bindings::imports::picket::plugin::types },
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        default_bindings_module: "picket_sdk::bindings::query_kind",
+    });
+}

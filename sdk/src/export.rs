@@ -9,10 +9,13 @@ use std::thread::LocalKey;
 use crate::bindings::alert_rule_kind::exports::picket::plugin::alert_rule;
 use crate::bindings::analyzer_kind::exports::picket::plugin::analyzer;
 use crate::bindings::base::exports::picket::plugin::lifecycle;
+use crate::bindings::query_kind::exports::picket::plugin::query;
 use crate::bindings::scanner_kind::exports::picket::plugin::scanner;
 use crate::bindings::unpacker_kind::exports::picket::plugin::unpacker;
 use crate::object::Handle;
-use crate::{AlertRule, Analyzer, Container, Object, Plugin, RuleResult, Scanner, Unpacker, Verdict, types};
+use crate::{
+    AlertRule, Analyzer, Container, Object, Plugin, Query, RuleResult, Scanner, Unpacker, Verdict, types,
+};
 
 pub use crate::instance::Instance;
 
@@ -44,6 +47,7 @@ impl<C: Component> lifecycle::Guest for Glue<C> {
             key: error.key,
             asset: error.asset,
             line: error.line,
+            column: error.column,
             message: error.message,
         })?;
         C::slot().set(Some(instance));
@@ -107,5 +111,13 @@ impl<C: Container> unpacker::GuestContainer for OpenContainer<C> {
 impl<C: Component<Plugin: AlertRule>> alert_rule::Guest for Glue<C> {
     fn evaluate(group: String, time: u64) -> Result<Vec<RuleResult>, String> {
         Self::with(|instance| instance.evaluate(&group, time))
+    }
+}
+
+impl<C: Component<Plugin: Query>> query::Guest for Glue<C> {
+    fn evaluate(expression: String, time: query::Time) -> Result<query::Answer, query::QueryError> {
+        // Only a plugin that is not configured has an error of its own here.
+        let answered = Self::with(|instance| Ok(instance.query(&expression, time)));
+        answered.unwrap_or_else(|error| Err(query::QueryError::Failed(error)))
     }
 }

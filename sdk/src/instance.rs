@@ -4,8 +4,8 @@
 use crate::bindings::analyzer_kind::exports::picket::plugin::analyzer as wit_analyzer;
 use crate::types;
 use crate::{
-    AlertRule, Analyzer, Batch, ConfigError, Object, Plugin, Report, RuleResult, Scanner, Setup, Snapshot,
-    Timestamp, Unpacker, Verdict, config,
+    AlertRule, Analyzer, Answer, Batch, ConfigError, Object, Plugin, Query, QueryError, QueryTime, Report,
+    RuleResult, Scanner, Setup, Snapshot, Timestamp, Unpacker, Verdict, config,
 };
 
 /// A configured plugin and what it gathers for the next report.
@@ -67,5 +67,11 @@ impl<P: Unpacker> Instance<P> {
 impl<P: AlertRule> Instance<P> {
     pub(crate) fn evaluate(&mut self, group: &str, time: Timestamp) -> Result<Vec<RuleResult>, String> {
         Ok(self.plugin.evaluate(group, time)?)
+    }
+}
+
+impl<P: Query> Instance<P> {
+    pub(crate) fn query(&mut self, expression: &str, time: QueryTime) -> Result<Answer, QueryError> {
+        self.plugin.query(expression, time)
     }
 }

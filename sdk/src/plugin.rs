@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::base::exports::picket::plugin::lifecycle as wit;
+pub use crate::bindings::base::exports::picket::plugin::lifecycle::{Group, Rule, RuleKind};
 use crate::metrics::{Counter, Histogram, Metrics};
 use crate::{Error, Result, codec};
 
@@ -47,7 +48,7 @@ pub struct NoConfig {}
 #[derive(Debug)]
 pub struct Setup {
     pub(crate) interest: wit::Interest,
-    pub(crate) groups: Vec<wit::Group>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) metrics: Metrics,
 }
 
@@ -72,9 +73,16 @@ impl Setup {
     }
 
     /// Adds a group of alert rules that is evaluated together, every `interval` (one second to one
-    /// day). The name holds 1 to 128 bytes and is the plugin's only one of that name.
+    /// day). The name holds 1 to 512 bytes and is the plugin's only one of that name.
     pub fn group(&mut self, name: impl Into<String>, interval: Duration) -> &mut Self {
-        self.groups.push(wit::Group { name: name.into(), interval: nanos(interval) });
+        let (name, interval) = (name.into(), nanos(interval));
+        self.groups.push(Group { name, file: String::new(), interval, limit: 0, rules: Vec::new() });
+        self
+    }
+
+    /// As [`group`](Self::group), with what the host shows of the group and its rules.
+    pub fn shown_group(&mut self, group: Group) -> &mut Self {
+        self.groups.push(group);
         self
     }
 
@@ -103,6 +111,8 @@ pub struct ConfigError {
     pub asset: Option<String>,
     /// The line in the asset, counted from 1; 0 when there is none.
     pub line: u32,
+    /// The column in that line, counted from 1; 0 when there is none.
+    pub column: u32,
     /// What is wrong and what would be right, in one sentence.
     pub message: String,
 }
@@ -116,6 +126,13 @@ impl ConfigError {
     /// An asset does not parse; `line` counts from 1, and 0 stands for none.
     pub fn asset(asset: impl Into<String>, line: u32, message: impl Into<String>) -> Self {
         Self { asset: Some(asset.into()), line, message: message.into(), ..Self::default() }
+    }
+
+    /// The column in the line of an [`asset`](Self::asset), counted from 1.
+    #[must_use]
+    pub fn at_column(mut self, column: u32) -> Self {
+        self.column = column;
+        self
     }
 }
 
@@ -132,7 +149,8 @@ impl std::fmt::Display for ConfigError {
             write!(f, "asset `{asset}`")?;
             match self.line {
                 0 => f.write_str(": ")?,
-                line => write!(f, " line {line}: ")?,
+                line if self.column == 0 => write!(f, " line {line}: ")?,
+                line => write!(f, " line {line}, column {}: ", self.column)?,
             }
         }
         if !self.key.is_empty() {

@@ -61,7 +61,10 @@ macro_rules! export_kind {
     ($component:ident: AlertRule) => {
         $crate::bindings::alert_rule_kind::export!($component with_types_in $crate::bindings::alert_rule_kind);
     };
+    ($component:ident: Query) => {
+        $crate::bindings::query_kind::export!($component with_types_in $crate::bindings::query_kind);
+    };
     ($component:ident: $kind:ident) => {
-        ::std::compile_error!("a plugin's kinds are Analyzer, Scanner, Unpacker and AlertRule");
+        ::std::compile_error!("a plugin's kinds are Analyzer, Scanner, Unpacker, AlertRule and Query");
     };
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::bindings::imports::picket::plugin::series as wit;
-pub use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher};
+pub use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher, Request, Wanted};
 use crate::types::Label;
 use crate::{Error, Result, Timestamp};
 
@@ -38,15 +38,20 @@ pub struct Row<'a> {
     pub values: &'a [f64],
 }
 
-/// The samples of each selector later than `after` and not later than `to`.
-pub fn select(selectors: &[Selector], after: Timestamp, to: Timestamp) -> Result<Selection> {
-    raw::select(selectors, after, to).map(|wit| Selection { wit }).map_err(refused)
+/// The samples of each request: ask for all that is needed in one call.
+pub fn select(requests: &[Request]) -> Result<Selection> {
+    raw::select(requests).map(|wit| Selection { wit }).map_err(refused)
+}
+
+/// Asks for all samples of live series in a window with both ends in it.
+pub fn request(matchers: Selector, start: Timestamp, end: Timestamp) -> Request {
+    Request { matchers, start, end, wanted: Wanted::OfLive }
 }
 
 impl Selection {
-    /// The rows of a selector, by its index, in the order of their ids.
-    pub fn rows(&self, selector: usize) -> impl Iterator<Item = Row<'_>> {
-        range(&self.wit.row_ends, selector).filter_map(|row| {
+    /// The rows of a request, by its index, in the order of their ids.
+    pub fn rows(&self, request: usize) -> impl Iterator<Item = Row<'_>> {
+        range(&self.wit.row_ends, request).filter_map(|row| {
             let samples = range(&self.wit.sample_ends, row);
             Some(Row {
                 id: *self.wit.series.get(row)?,

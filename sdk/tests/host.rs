@@ -100,7 +100,8 @@ impl AlertRule for Probe {
     fn evaluate(&mut self, _: &str, time: Timestamp) -> Result<Vec<RuleResult>> {
         let mut selector = series::metric("up");
         selector.push(matching("job", MatchOp::NotRegex, "x.*"));
-        let selection = series::select(&[selector, series::metric("none")], time - 60_000_000_000, time)?;
+        let request = |selector| series::request(selector, time - 59_999_999_999, time);
+        let selection = series::select(&[request(selector), request(series::metric("none"))])?;
         self.labels.fill(&selection)?;
         assert_eq!(selection.rows(1).count(), 0);
         let alert = |row: series::Row<'_>| {
@@ -249,5 +250,5 @@ fn an_alert_rule_sees_the_series_of_its_window() {
     let results = plugin.evaluate("g").unwrap();
     let alerts = &results[0].outcome.as_ref().unwrap().alerts;
     assert_eq!((alerts.len(), alerts[0].value), (1, 12.0));
-    assert!(series::select(&[vec![matching("a", MatchOp::NotEqual, "b")]], 0, 1).is_err());
+    assert!(series::select(&[series::request(vec![matching("a", MatchOp::NotEqual, "b")], 0, 1)]).is_err());
 }

@@ -25,7 +25,9 @@ mod generated {
     });
 }
 
-pub(crate) use generated::exports::picket::plugin::{alert_rule, analyzer, lifecycle, scanner, unpacker};
+pub(crate) use generated::exports::picket::plugin::{
+    alert_rule, analyzer, lifecycle, query, scanner, unpacker,
+};
 pub(crate) use generated::picket::plugin::{assets, clock, log, objects, series, state, types};
 
 /// Records of one stream, in order, as they cross the boundary: see `batch` in `wit/analyzer.wit`.

@@ -29,7 +29,7 @@ pub enum Kind {
     Unpacker,
     /// Reads series and says which alerts hold.
     AlertRule,
-    /// Answers queries. Recognised only.
+    /// Answers expressions over the series.
     Query,
 }
 

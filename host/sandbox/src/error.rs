@@ -195,7 +195,7 @@ fn shown(output: &str, backtrace: &[String]) -> String {
 
 /// A plugin's own words on what is wrong with its configuration or an asset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}", place(.key, .asset, .line))]
+#[error("{message}{}", place(.key, .asset, (*.line, *.column)))]
 pub struct ConfigProblem {
     /// Keys of the plugin's `config` joined by dots; empty when the cause is not one key.
     pub key: String,
@@ -203,18 +203,23 @@ pub struct ConfigProblem {
     pub asset: Option<String>,
     /// The line in the asset, counted from 1; 0 when there is none.
     pub line: u32,
+    /// The column in that line, counted from 1; 0 when there is none.
+    pub column: u32,
     /// One sentence, at most 1 KiB, control characters made visible.
     pub message: String,
 }
 
-fn place(key: &str, asset: &Option<String>, line: &u32) -> String {
+fn place(key: &str, asset: &Option<String>, at: (u32, u32)) -> String {
     let mut place = Vec::new();
     if !key.is_empty() {
         place.push(format!("key `{key}`"));
     }
-    match (asset, line) {
-        (Some(asset), 0) => place.push(format!("asset `{asset}`")),
-        (Some(asset), line) => place.push(format!("asset `{asset}`, line {line}")),
+    match (asset, at) {
+        (Some(asset), (0, _)) => place.push(format!("asset `{asset}`")),
+        (Some(asset), (line, 0)) => place.push(format!("asset `{asset}`, line {line}")),
+        (Some(asset), (line, column)) => {
+            place.push(format!("asset `{asset}`, line {line}, column {column}"));
+        }
         (None, _) => {}
     }
     if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::bindings::{alert_rule, analyzer, lifecycle, scanner, unpacker};
+use crate::bindings::{alert_rule, analyzer, lifecycle, query, scanner, unpacker};
 use crate::budget::Limiter;
 use crate::call::{Deadline, Stopwatch};
 use crate::capability::{
@@ -35,6 +35,9 @@ use crate::{
 const HOST_CALL_BYTES: u64 = 1 << 20;
 /// What the host's own types of a result weigh, against the bytes that are counted as output.
 const OUTPUT_FACTOR: u64 = 2;
+/// Bytes of what `configure` returns: 20,000 rules of usual length. Once in an instance's life, so it is
+/// apart from the limit of daily calls.
+const SETUP_BYTES: u64 = 32 << 20;
 /// Bytes of a plugin's version.
 const VERSION_BYTES: usize = 64;
 
@@ -75,6 +78,7 @@ struct Functions {
     scanner: Option<scanner::Guest>,
     unpacker: Option<unpacker::Guest>,
     alert_rule: Option<alert_rule::Guest>,
+    query: Option<query::Guest>,
 }
 
 /// How a call is bounded.
@@ -116,7 +120,7 @@ impl Instance {
 
     /// Configures the plugin: the first call into an instance. `json` is a JSON object.
     pub fn configure(&mut self, json: &str) -> Result<Setup, ConfigureError> {
-        let bounds = self.slow((self.limits.output_bytes, keys::OUTPUT));
+        let bounds = self.slow((SETUP_BYTES, "the bound of a setup"));
         let call =
             |live: &mut Live| Ok(Ok(live.functions.lifecycle.call_configure(&mut live.store, json)?));
         match self.call(bounds, 0, call, |_, setup| Ok(setup))?.value {
@@ -127,6 +131,7 @@ impl Instance {
                     key: text::message(&problem.key, MESSAGE_BYTES),
                     asset: problem.asset.map(|asset| text::message(&asset, MESSAGE_BYTES)),
                     line: problem.line,
+                    column: problem.column,
                     message: text::message(&problem.message, MESSAGE_BYTES),
                 }))
             }
@@ -284,11 +289,16 @@ impl Functions {
             scanner: exports.scanner.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?,
             unpacker: exports.unpacker.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?,
             alert_rule: exports.alert_rule.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?,
+            query: exports.query.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?,
         })
     }
 }
 
 impl Live {
+    pub(crate) fn query(&self) -> wasmtime::Result<query::Guest> {
+        self.functions.query.clone().ok_or_else(missing)
+    }
+
     pub(crate) fn unpacker(&self) -> wasmtime::Result<unpacker::Guest> {
         self.functions.unpacker.clone().ok_or_else(missing)
     }

@@ -30,6 +30,7 @@ mod linked;
 
 mod call;
 mod instance;
+mod query;
 mod setup;
 mod unpack;
 
@@ -50,7 +51,9 @@ pub use cache::CacheError;
 pub use capability::assets::Assets;
 pub use capability::log::{LogField, LogLevel, LogLine, LogOrigin, LogSink, TracingLog};
 pub use capability::objects::{ObjectInfo, ObjectReader, ReadError};
-pub use capability::series::{MatchOp, Matcher, Selection, Selector, SeriesError, SeriesReader};
+pub use capability::series::{
+    MatchOp, Matcher, Selection, Selector, SeriesError, SeriesReader, SeriesRequest, Wanted,
+};
 pub use capability::state::{Entry, StateReader, StateWrite, Unavailable};
 pub use compile_child::compile_child;
 pub use compiler::{CompileError, Compiler, CompilerConfig, CompilerCounts};
@@ -61,9 +64,10 @@ pub use grants::{Grants, LinkError, SeriesGrant};
 pub use instance::{Instance, Output};
 pub use limits::{Limits, keys};
 pub use linked::{Linked, Services};
+pub use query::{Answer, AnswerRow, AnswerValue, QueryError, QueryTime};
 pub use report::{
     ActiveAlert, Counter, Finding, Histogram, Label, Report, RuleOutput, RuleResult, Sample, ScanReport,
     Severity, Verdict, reserved_metrics,
 };
-pub use setup::{Group, Interest, Setup};
+pub use setup::{Group, Interest, Rule, RuleKind, Setup};
 pub use unpack::{Member, Unpacking};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::accounts::{Counters, Counts, LabelSets};
-use crate::bindings::{alert_rule, analyzer, lifecycle, scanner, unpacker};
+use crate::bindings::{alert_rule, analyzer, lifecycle, query, scanner, unpacker};
 use crate::capability::{self, HostState, log::LogRate};
 use crate::error::MESSAGE_BYTES;
 use crate::{
@@ -39,6 +39,7 @@ pub(crate) struct Exports {
     pub(crate) scanner: Option<scanner::GuestIndices>,
     pub(crate) unpacker: Option<unpacker::GuestIndices>,
     pub(crate) alert_rule: Option<alert_rule::GuestIndices>,
+    pub(crate) query: Option<query::GuestIndices>,
 }
 
 /// A linked component: one for each generation. Clones share the generation's accounts.
@@ -104,6 +105,7 @@ impl Exports {
             scanner: is(Kind::Scanner).then(|| scanner::GuestIndices::new(pre)).transpose()?,
             unpacker: is(Kind::Unpacker).then(|| unpacker::GuestIndices::new(pre)).transpose()?,
             alert_rule: is(Kind::AlertRule).then(|| alert_rule::GuestIndices::new(pre)).transpose()?,
+            query: is(Kind::Query).then(|| query::GuestIndices::new(pre)).transpose()?,
         })
     }
 }

@@ -1,8 +1,8 @@
-//! The samples for a group: each selector once, with one call for each window.
+//! The samples for a group: each selector with its window once, in one call.
 
 use std::collections::BTreeMap;
 
-use picket_sdk::series::{self, LabelCache, Matcher, Selection};
+use picket_sdk::series::{self, LabelCache, Request, Selection};
 use picket_sdk::{Span, Timestamp};
 
 use crate::expr::Leaf;
@@ -41,24 +41,16 @@ pub(crate) fn fetch(rules: &[Rule], labels: &mut LabelCache, time: Timestamp) ->
     for rule in rules {
         rule.expr.leaves(&mut leaves);
     }
-    let mut windows: BTreeMap<Span, BTreeMap<String, Leaf<'_>>> = BTreeMap::new();
-    for leaf in leaves {
-        windows.entry(leaf.window).or_default().insert(leaf.selector.to_string(), leaf);
-    }
-    let mut fetched = Fetched { time, leaves: BTreeMap::new() };
-    for (window, leaves) in windows {
-        let leaves: Vec<Leaf<'_>> = leaves.into_values().collect();
-        // One call for all. If one selector is bad (an expression that does not compile, too many
-        // samples), each for itself, so that the others' rules go on.
-        let series = match select(&leaves, labels, time) {
-            Ok(series) => series.into_iter().map(Ok).collect(),
-            Err(_) => leaves.iter().map(|leaf| one(leaf, labels, time)).collect::<Vec<_>>(),
-        };
-        for (leaf, series) in leaves.iter().zip(series) {
-            fetched.leaves.insert((leaf.selector.to_string(), window), series);
-        }
-    }
-    fetched
+    let key = |leaf: &Leaf<'_>| (leaf.selector.to_string(), leaf.window);
+    let wanted: BTreeMap<_, _> = leaves.into_iter().map(|leaf| (key(&leaf), leaf)).collect();
+    let (keys, leaves): (Vec<_>, Vec<Leaf<'_>>) = wanted.into_iter().unzip();
+    // One call for all. If one selector is bad (an expression that does not compile, too many
+    // samples), each for itself, so that the others' rules go on.
+    let series = match select(&leaves, labels, time) {
+        Ok(series) => series.into_iter().map(Ok).collect(),
+        Err(_) => leaves.iter().map(|leaf| one(leaf, labels, time)).collect::<Vec<_>>(),
+    };
+    Fetched { time, leaves: keys.into_iter().zip(series).collect() }
 }
 
 fn one(leaf: &Leaf<'_>, labels: &mut LabelCache, time: Timestamp) -> Result<Vec<Series>, String> {
@@ -67,15 +59,19 @@ fn one(leaf: &Leaf<'_>, labels: &mut LabelCache, time: Timestamp) -> Result<Vec<
     Ok(series.pop().unwrap_or_default())
 }
 
-/// The series of selectors that share a window.
+/// The series of each leaf.
 fn select(
     leaves: &[Leaf<'_>],
     labels: &mut LabelCache,
     time: Timestamp,
 ) -> picket_sdk::Result<Vec<Vec<Series>>> {
-    let selectors: Vec<Vec<Matcher>> = leaves.iter().map(|leaf| leaf.selector.matchers().to_vec()).collect();
-    let window = leaves.first().map_or(0, |leaf| leaf.window.as_nanos());
-    let selection = series::select(&selectors, time.saturating_sub(window), time)?;
+    let request = |leaf: &Leaf<'_>| {
+        // A window does not hold its own beginning.
+        let start = time.saturating_sub(leaf.window.as_nanos()).saturating_add(1);
+        series::request(leaf.selector.matchers().to_vec(), start, time)
+    };
+    let requests: Vec<Request> = leaves.iter().map(request).collect();
+    let selection = series::select(&requests)?;
     labels.fill(&selection)?;
     Ok(leaves.iter().enumerate().map(|(index, leaf)| rows(index, leaf, &selection, labels)).collect())
 }

@@ -263,11 +263,11 @@ pub(crate) mod state {
 pub(crate) mod series {
     //! The series of the test.
     use super::with;
-    use crate::bindings::imports::picket::plugin::series::{Selection, Selector, SeriesError};
+    use crate::bindings::imports::picket::plugin::series::{Request, Selection, SeriesError};
     use crate::types::Label;
 
-    pub(crate) fn select(selectors: &[Selector], after: u64, to: u64) -> Result<Selection, SeriesError> {
-        with(|host| host.samples.select(selectors, after, to))
+    pub(crate) fn select(requests: &[Request]) -> Result<Selection, SeriesError> {
+        with(|host| host.samples.select(requests))
     }
 
     pub(crate) fn labels(series: &[u64]) -> Result<Vec<Vec<Label>>, SeriesError> {

@@ -7,7 +7,8 @@ use super::output::Output;
 use super::{Object, check, host};
 use crate::instance::Instance;
 use crate::{
-    AlertRule, Analyzer, ConfigError, Container, Plugin, RuleResult, Scanner, Timestamp, Unpacker, Verdict,
+    AlertRule, Analyzer, Answer, ConfigError, Container, Plugin, Query, QueryError, QueryTime, RuleResult,
+    Scanner, Timestamp, Unpacker, Verdict,
 };
 
 /// What the host pulls from a container at once.
@@ -211,5 +212,15 @@ impl<P: AlertRule> Running<P> {
     /// Evaluates a group at a time.
     pub fn evaluate_at(&mut self, group: &str, time: Timestamp) -> Result<Vec<RuleResult>, CallError> {
         self.checked(|instance| instance.evaluate(group, time), |results| check::results(results))
+    }
+}
+
+impl<P: Query> Running<P> {
+    /// Asks an expression. Its errors leave the instance as it is.
+    pub fn query(&mut self, expression: &str, time: QueryTime) -> Result<Answer, QueryError> {
+        match self.instance.as_mut() {
+            Some(instance) => instance.query(expression, time),
+            None => Err(QueryError::Failed(CallError::Discarded.to_string())),
+        }
     }
 }

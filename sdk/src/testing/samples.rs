@@ -3,7 +3,9 @@
 use regex::Regex;
 
 use crate::Timestamp;
-use crate::bindings::imports::picket::plugin::series::{MatchOp, Matcher, Selection, Selector, SeriesError};
+use crate::bindings::imports::picket::plugin::series::{
+    MatchOp, Matcher, Request, Selection, SeriesError, Wanted,
+};
 use crate::finding::labels_of;
 use crate::types::Label;
 
@@ -16,6 +18,26 @@ pub(super) struct Samples {
 struct Series {
     labels: Vec<Label>,
     points: Vec<(Timestamp, f64)>,
+}
+
+/// The bits of the NaN that says that a series has ended: Prometheus' stale marker.
+const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
+impl Series {
+    fn wanted(&self, request: &Request) -> Vec<(Timestamp, f64)> {
+        let is_stale = |point: &(Timestamp, f64)| point.1.to_bits() == STALE_NAN;
+        let is_within = |point: &&(Timestamp, f64)| point.0 >= request.start && point.0 <= request.end;
+        let mut points: Vec<_> = self.points.iter().filter(is_within).copied().collect();
+        let has_ended = points.last().is_some_and(is_stale);
+        if has_ended && request.wanted != Wanted::All {
+            return Vec::new();
+        }
+        points.retain(|point| !is_stale(point));
+        match request.wanted {
+            Wanted::Latest => points.split_off(points.len().saturating_sub(1)),
+            Wanted::All | Wanted::OfLive => points,
+        }
+    }
 }
 
 impl Samples {
@@ -32,12 +54,7 @@ impl Samples {
         points.sort_by_key(|point| point.0);
     }
 
-    pub(super) fn select(
-        &self,
-        selectors: &[Selector],
-        after: u64,
-        to: u64,
-    ) -> Result<Selection, SeriesError> {
+    pub(super) fn select(&self, requests: &[Request]) -> Result<Selection, SeriesError> {
         let mut selection = Selection {
             row_ends: vec![],
             series: vec![],
@@ -45,11 +62,11 @@ impl Samples {
             times: vec![],
             values: vec![],
         };
-        for (index, selector) in selectors.iter().enumerate() {
-            let tests = compile(selector).map_err(|why| SeriesError::BadSelector((index as u32, why)))?;
+        for (index, request) in requests.iter().enumerate() {
+            let tests =
+                compile(&request.matchers).map_err(|why| SeriesError::BadSelector((index as u32, why)))?;
             for (id, series) in self.series.iter().enumerate() {
-                let points: Vec<_> =
-                    series.points.iter().filter(|(time, _)| *time > after && *time <= to).collect();
+                let points = series.wanted(request);
                 if points.is_empty() || !tests.iter().all(|test| test.holds(&series.labels)) {
                     continue;
                 }

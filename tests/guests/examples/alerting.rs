@@ -9,7 +9,7 @@ use bindings::exports::picket::plugin::alert_rule::{
     ActiveAlert, Guest as AlertRule, RuleOutput, RuleResult,
 };
 use bindings::exports::picket::plugin::lifecycle::{ConfigError, Group, Guest as Lifecycle, Interest, Setup};
-use bindings::picket::plugin::series::{self, MatchOp, Matcher};
+use bindings::picket::plugin::series::{self, MatchOp, Matcher, Request, Wanted};
 use bindings::picket::plugin::types::{Label, Sample};
 use picket_guests::{number, value};
 
@@ -42,7 +42,8 @@ fn result(rule: &str, outcome: Result<Vec<ActiveAlert>, String>) -> RuleResult {
 fn above(config: &str, time: u64) -> Result<Vec<ActiveAlert>, String> {
     let level = number(config, "above") as f64;
     let name = Matcher { name: "__name__".into(), op: MatchOp::Equal, value: value(config, "metric").into() };
-    let found = series::select(&[vec![name]], time - MINUTE, time).map_err(|error| format!("{error:?}"))?;
+    let request = Request { matchers: vec![name], start: time - MINUTE, end: time, wanted: Wanted::OfLive };
+    let found = series::select(&[request]).map_err(|error| format!("{error:?}"))?;
     let labels = series::labels(&found.series).map_err(|error| format!("{error:?}"))?;
     let last = |end: &u32| found.values[*end as usize - 1];
     let held = found.sample_ends.iter().map(last).zip(labels).filter(|(value, _)| *value > level);
@@ -54,7 +55,8 @@ fn above(config: &str, time: u64) -> Result<Vec<ActiveAlert>, String> {
 impl Lifecycle for Alerting {
     fn configure(config: String) -> Result<Setup, ConfigError> {
         CONFIG.set(config);
-        let groups = vec![Group { name: "levels".into(), interval: 15_000_000_000 }];
+        let (name, interval) = ("levels".into(), 15_000_000_000);
+        let groups = vec![Group { name, file: String::new(), interval, limit: 0, rules: Vec::new() }];
         Ok(Setup { interest: Interest { literals: Vec::new(), ignore_ascii_case: false }, groups })
     }
 

@@ -206,6 +206,7 @@ impl Lifecycle for Hostile {
                 key: "burst.limit".into(),
                 asset: Some("rules/a.txt".into()),
                 line: 7,
+                column: 3,
                 message: "a number is expected".into(),
             });
         }
@@ -215,7 +216,8 @@ impl Lifecycle for Hostile {
         };
         let interest = Interest { literals, ignore_ascii_case: true };
         let seconds = number(&config, "interval");
-        let group = Group { name: "group".into(), interval: seconds * 1_000_000_000 };
+        let (name, interval) = ("group".into(), seconds * 1_000_000_000);
+        let group = Group { name, file: String::new(), interval, limit: 0, rules: Vec::new() };
         let groups = if value(&config, "interval").is_empty() { Vec::new() } else { vec![group] };
         Ok(Setup { interest, groups })
     }

@@ -16,7 +16,7 @@ impl Plugin for Watcher {
 impl Analyzer for Watcher {
     fn analyze(&mut self, _batch: &Batch, report: &mut Report) -> Result<()> {
         let now = clock::now();
-        let selection = series::select(&[series::metric("node_load1")], 0, now)?;
+        let selection = series::select(&[series::request(series::metric("node_load1"), 0, now)])?;
         let rows = selection.rows(0).count();
         report.counter("rows_total", &[]).add(rows as u64);
         report.sample("watched_rows", &[("metric", "node_load1")], rows as f64);

@@ -17,8 +17,8 @@ use crate::call::Deadline;
 use crate::error::Violation;
 use crate::{Label, SeriesGrant};
 
-/// Selectors of one call: a rule group asks for those of all its rules at once.
-const MAX_SELECTORS: usize = 4096;
+/// Requests of one call: a rule group may ask for those of all its rules at once.
+const MAX_REQUESTS: usize = 4096;
 /// Matchers of one selector.
 const MAX_MATCHERS: usize = 64;
 /// Bytes of a matcher's name or value.
@@ -62,10 +62,34 @@ pub struct Matcher {
 /// Series that satisfy every matcher.
 pub type Selector = Vec<Matcher>;
 
+/// Which samples of a series are wanted. Stale markers never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// Each one in the window.
+    All,
+    /// Each one in the window, but none of a series that has ended by the window's end.
+    OfLive,
+    /// The last one in the window; none when the series has ended by the window's end.
+    Latest,
+}
+
+/// Series, and a window of time with both ends in it, as Unix time in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SeriesRequest {
+    /// One matcher at least must not match the empty string.
+    pub selector: Selector,
+    /// Not earlier than this.
+    pub start: u64,
+    /// Not later than this.
+    pub end: u64,
+    /// Which samples of each.
+    pub wanted: Wanted,
+}
+
 /// Samples as flat columns: see `selection` in `wit/capabilities.wit`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selection {
-    /// Where each selector's rows end.
+    /// Where each request's rows end.
     pub row_ends: Vec<u32>,
     /// The series of each row.
     pub series: Vec<u64>,
@@ -80,7 +104,7 @@ pub struct Selection {
 /// Why the store has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SeriesError {
-    /// Which selector, counted from 0, and what is wrong with it.
+    /// Which request, counted from 0, and what is wrong with its selector.
     #[error("selector {0}: {1}")]
     BadSelector(u32, String),
     /// More samples than asked for at most; the number is that bound.
@@ -96,13 +120,10 @@ pub enum SeriesError {
 
 /// The store of the node's samples.
 pub trait SeriesReader: Send + Sync {
-    /// The samples of each selector later than `after` and not later than `to` (Unix time in
-    /// nanoseconds), at most `max_samples` in all, by `deadline`.
+    /// The samples of each request, at most `max_samples` in all, by `deadline`.
     fn select(
         &self,
-        selectors: &[Selector],
-        after: u64,
-        to: u64,
+        requests: &[SeriesRequest],
         max_samples: u64,
         deadline: Instant,
     ) -> Result<Selection, SeriesError>;
@@ -136,23 +157,24 @@ impl SeriesContext {
     fn select_granted(
         &mut self,
         reader: &dyn SeriesReader,
-        selectors: Vec<Selector>,
-        after: u64,
-        to: u64,
+        requests: Vec<SeriesRequest>,
     ) -> Result<Selection, SeriesError> {
         let (max, deadline) = (self.max_samples, self.deadline.at());
         let SeriesGrant::Matching(bounds) = &self.grant else {
-            return reader.select(&selectors, after, to, max, deadline);
+            return reader.select(&requests, max, deadline);
         };
         if bounds.is_empty() {
-            let row_ends = vec![0; selectors.len()];
+            let row_ends = vec![0; requests.len()];
             return Ok(Selection { row_ends, ..Selection::default() });
         }
-        let both = |selector: &Selector, bound: &Selector| [selector.as_slice(), bound].concat();
+        let both = |request: &SeriesRequest, bound: &Selector| {
+            let selector = [request.selector.as_slice(), bound].concat();
+            SeriesRequest { selector, ..request.clone() }
+        };
         let bounded: Vec<_> =
-            selectors.iter().flat_map(|selector| bounds.iter().map(|bound| both(selector, bound))).collect();
+            requests.iter().flat_map(|request| bounds.iter().map(|bound| both(request, bound))).collect();
         let parts = bounds.len();
-        let found = reader.select(&bounded, after, to, max, deadline).map_err(|error| match error {
+        let found = reader.select(&bounded, max, deadline).map_err(|error| match error {
             SeriesError::BadSelector(index, words) => SeriesError::BadSelector(index / parts as u32, words),
             error => error,
         })?;
@@ -216,7 +238,7 @@ fn misuse(what: &'static str) -> wasmtime::Error {
     wasmtime::Error::new(Violation::Misuse(what))
 }
 
-/// Makes one selector of each `parts` that follow each other: their rows by series id, each once.
+/// Makes one request of each `parts` that follow each other: their rows by series id, each once.
 fn join(found: &Selection, parts: usize) -> Selection {
     let mut joined = Selection::default();
     let mut first = 0;
@@ -239,10 +261,10 @@ fn join(found: &Selection, parts: usize) -> Selection {
     joined
 }
 
-fn checked(selectors: Vec<series::Selector>) -> Result<Vec<Selector>, SeriesError> {
-    if selectors.len() > MAX_SELECTORS {
-        let words = format!("{} selectors, at most {MAX_SELECTORS} at a time", selectors.len());
-        return Err(SeriesError::BadSelector(MAX_SELECTORS as u32, words));
+fn checked(requests: Vec<series::Request>) -> Result<Vec<SeriesRequest>, SeriesError> {
+    if requests.len() > MAX_REQUESTS {
+        let words = format!("{} selectors, at most {MAX_REQUESTS} at a time", requests.len());
+        return Err(SeriesError::BadSelector(MAX_REQUESTS as u32, words));
     }
     let matcher = |matcher: series::Matcher| Matcher {
         name: matcher.name,
@@ -254,7 +276,8 @@ fn checked(selectors: Vec<series::Selector>) -> Result<Vec<Selector>, SeriesErro
         },
         value: matcher.value,
     };
-    for (index, selector) in (0..).zip(&selectors) {
+    for (index, request) in (0..).zip(&requests) {
+        let selector = &request.matchers;
         let bad = |words: String| Err(SeriesError::BadSelector(index, words));
         if selector.len() > MAX_MATCHERS {
             return bad(format!("{} matchers, at most {MAX_MATCHERS}", selector.len()));
@@ -263,7 +286,18 @@ fn checked(selectors: Vec<series::Selector>) -> Result<Vec<Selector>, SeriesErro
             return bad(format!("a matcher's name or value is longer than {MAX_MATCHER_BYTES} bytes"));
         }
     }
-    Ok(selectors.into_iter().map(|selector| selector.into_iter().map(matcher).collect()).collect())
+    let wanted = |wanted| match wanted {
+        series::Wanted::All => Wanted::All,
+        series::Wanted::OfLive => Wanted::OfLive,
+        series::Wanted::Latest => Wanted::Latest,
+    };
+    let request = |request: series::Request| SeriesRequest {
+        selector: request.matchers.into_iter().map(matcher).collect(),
+        start: request.start,
+        end: request.end,
+        wanted: wanted(request.wanted),
+    };
+    Ok(requests.into_iter().map(request).collect())
 }
 
 /// An error that the guest sees, or the end of it when time is up.
@@ -279,18 +313,15 @@ fn told(error: SeriesError) -> wasmtime::Result<series::SeriesError> {
 impl series::Host for SeriesContext {
     fn select(
         &mut self,
-        selectors: Vec<series::Selector>,
-        after: u64,
-        to: u64,
+        requests: Vec<series::Request>,
     ) -> wasmtime::Result<Result<series::Selection, series::SeriesError>> {
         self.deadline.check()?;
         let Some(reader) = self.reader.clone() else {
-            // Without a store there are no series: every selector matches none.
-            let row_ends = vec![0; selectors.len().min(MAX_SELECTORS)];
+            // Without a store there are no series: every request matches none.
+            let row_ends = vec![0; requests.len().min(MAX_REQUESTS)];
             return Ok(Ok(lowered(Selection { row_ends, ..Selection::default() })));
         };
-        let found = checked(selectors)
-            .and_then(|selectors| self.select_granted(reader.as_ref(), selectors, after, to));
+        let found = checked(requests).and_then(|requests| self.select_granted(reader.as_ref(), requests));
         self.deadline.check()?;
         let found = found.and_then(|found| match found.times.len() as u64 > self.max_samples {
             true => Err(SeriesError::TooManySamples(self.max_samples)),
@@ -362,9 +393,7 @@ mod tests {
     impl SeriesReader for Wide {
         fn select(
             &self,
-            _selectors: &[Selector],
-            _after: u64,
-            _to: u64,
+            _requests: &[SeriesRequest],
             _max_samples: u64,
             _deadline: Instant,
         ) -> Result<Selection, SeriesError> {

@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 
 use super::check::{Checker, bad};
-use super::names;
 use super::{ActiveAlert, Label, RuleOutput, RuleResult};
 use crate::accounts::{Metric, MetricKind};
 use crate::bindings::{alert_rule, types};
 use crate::error::MESSAGE_BYTES;
+use crate::setup::RULE_ID_BYTES;
 use crate::{CallError, keys, text};
 
 /// Checks the results of one group.
@@ -22,8 +22,8 @@ pub(crate) fn check_rules(
     let mut results = Vec::with_capacity(raw.len());
     for result in raw {
         checker.count(result.rule.len())?;
-        if !names::NAME_BYTES.contains(&result.rule.len()) {
-            return Err(bad("a rule's name has not 1 to 128 bytes"));
+        if !RULE_ID_BYTES.contains(&result.rule.len()) {
+            return Err(bad("a rule's id has not 1 to 1024 bytes"));
         }
         if !names.insert(result.rule.clone()) {
             return Err(bad(format!("the rule `{}` stands twice in the group", result.rule)));

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use picket_sandbox::{
-    Grants, Label, MatchOp, Matcher, Selection, Selector, SeriesError, SeriesGrant, SeriesReader, StateWrite,
+    Grants, Label, MatchOp, Matcher, Selection, Selector, SeriesError, SeriesGrant, SeriesReader,
+    SeriesRequest, StateWrite,
 };
 
 use crate::harness::{Plugin, analyze, component, messages, mode};
@@ -191,14 +192,12 @@ struct Asked(Mutex<Vec<Selector>>);
 impl SeriesReader for Asked {
     fn select(
         &self,
-        selectors: &[Selector],
-        _after: u64,
-        to: u64,
+        requests: &[SeriesRequest],
         _max_samples: u64,
         _deadline: Instant,
     ) -> Result<Selection, SeriesError> {
-        self.0.lock().unwrap().extend_from_slice(selectors);
-        let count = selectors.len() as u32;
+        self.0.lock().unwrap().extend(requests.iter().map(|request| request.selector.clone()));
+        let (count, to) = (requests.len() as u32, requests[0].end);
         Ok(Selection {
             row_ends: (1..=count).map(|n| 2 * n).collect(),
             series: (0..count).flat_map(|_| [4, 8]).collect(),

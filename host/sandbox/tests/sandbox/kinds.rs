@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use picket_sandbox::{
-    CallError, Kind, Label, MatchOp, ReadError, RuleResult, Selection, Selector, SeriesError, SeriesReader,
-    Verdict, keys,
+    CallError, Kind, Label, MatchOp, ReadError, RuleResult, Selection, SeriesError, SeriesReader,
+    SeriesRequest, Verdict, Wanted, keys,
 };
 
 use crate::harness::{Bytes, Plugin, component, mode};
@@ -123,21 +123,21 @@ struct Loads;
 impl SeriesReader for Loads {
     fn select(
         &self,
-        selectors: &[Selector],
-        after: u64,
-        to: u64,
+        requests: &[SeriesRequest],
         _max_samples: u64,
         deadline: Instant,
     ) -> Result<Selection, SeriesError> {
         assert!(deadline > Instant::now());
-        assert_eq!(to - after, 60_000_000_000);
-        assert_eq!((selectors.len(), selectors[0][0].op), (1, MatchOp::Equal));
-        match selectors[0][0].value.as_str() {
+        let [SeriesRequest { selector, start, end: to, wanted: Wanted::OfLive }] = requests else {
+            panic!("one request was made: {requests:?}");
+        };
+        assert_eq!((to - start, selector[0].op), (60_000_000_000, MatchOp::Equal));
+        match selector[0].value.as_str() {
             "node_load1" => Ok(Selection {
                 row_ends: vec![2],
                 series: vec![5, 9],
                 sample_ends: vec![2, 3],
-                times: vec![to - 2, to - 1, to],
+                times: vec![to - 2, to - 1, *to],
                 values: vec![9.0, 2.0, 5.0],
             }),
             "late" => Err(SeriesError::Late),

@@ -46,7 +46,10 @@ fn a_refused_configuration_names_the_place() {
     let plugin = Plugin::new("hostile");
     let mut instance = plugin.instance();
     let error = instance.configure(&mode("refuse")).unwrap_err();
-    assert_eq!(error.to_string(), "a number is expected (key `burst.limit`, asset `rules/a.txt`, line 7)");
+    assert_eq!(
+        error.to_string(),
+        "a number is expected (key `burst.limit`, asset `rules/a.txt`, line 7, column 3)"
+    );
     assert!(matches!(error, ConfigureError::Refused(_)));
     assert!(!instance.is_live());
 }

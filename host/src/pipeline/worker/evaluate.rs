@@ -187,7 +187,10 @@ mod tests {
     #[test]
     fn groups_come_due_by_their_intervals_and_missed_ones_are_left_out() {
         let start = Instant::now();
-        let group = |name: &str, seconds| Group { name: name.into(), interval: Duration::from_secs(seconds) };
+        let group = |name: &str, seconds| {
+            let (name, interval) = (name.into(), Duration::from_secs(seconds));
+            Group { name, file: String::new(), interval, limit: 0, rules: Vec::new() }
+        };
         let mut schedule = Schedule::new(&[group("a", 10), group("b", 60)], start);
         assert_eq!(schedule.take_due(start), Some("a".into()));
         assert_eq!(schedule.take_due(start), Some("b".into()));

@@ -49,11 +49,8 @@ impl Plugin for FillsUp {
 
 impl AlertRule for FillsUp {
     fn evaluate(&mut self, _group: &str, time: Timestamp) -> Result<Vec<RuleResult>> {
-        let selection = series::select(
-            &[series::metric("node_filesystem_avail_bytes")],
-            time.saturating_sub(HOUR),
-            time,
-        )?;
+        let free = series::metric("node_filesystem_avail_bytes");
+        let selection = series::select(&[series::request(free, time.saturating_sub(HOUR), time)])?;
         self.labels.fill(&selection)?;
         let mut alerts = Vec::new();
         for row in selection.rows(0) {
