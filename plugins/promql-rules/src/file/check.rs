@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::fields::{Fields, Report, Text};
-use super::{Alert, Kind, MAX_EXPRESSION, MAX_TEMPLATE, Rule};
+use super::{Alert, Annotation, Kind, MAX_EXPRESSION, MAX_TEMPLATE, Rule};
 use crate::name;
 use crate::template::Template;
 use crate::yaml::{Node, Position, Scalar, place};
@@ -56,13 +56,13 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
             labels: labels.values().filter_map(|text| template(file, "label", text, report)).collect(),
             annotations: annotations
                 .iter()
-                .filter_map(|text| Some((Rc::from(text.name), template(file, "annotation", text, report)?)))
+                .filter_map(|text| annotation(file, text, report))
                 .collect(),
         }),
     };
     let labels = labels.values().map(|text| (Rc::from(text.name), text.text().to_owned())).collect();
     let (text, query) = query?;
-    (report.problems.len() == before).then_some(Rule { name, text, query, kind, labels })
+    (report.problems.len() == before).then_some(Rule { name, at: fields.at, text, query, kind, labels })
 }
 
 fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(String, promql_engine::Query)> {
@@ -89,10 +89,11 @@ fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(St
     }
 }
 
-/// The character at a line and a column, both counted from 1.
+/// The character at a line and a column, both counted from 1, the column in bytes.
 fn offset(text: &str, line: u32, column: u32) -> usize {
     let before = text.split_inclusive('\n').take(line.saturating_sub(1) as usize);
-    before.map(|line| line.chars().count()).sum::<usize>() + column.saturating_sub(1) as usize
+    let at = before.map(str::len).sum::<usize>() + column.saturating_sub(1) as usize;
+    text.char_indices().take_while(|(start, _)| *start < at).count()
 }
 
 fn recording(name: &str, at: Position, report: &mut Report) {
@@ -130,6 +131,11 @@ fn named<'a>(
         is_good
     });
     texts
+}
+
+fn annotation(file: &str, text: &Text<'_>, report: &mut Report) -> Option<Annotation> {
+    let template = template(file, "annotation", text, report)?;
+    Some(Annotation { name: text.name.to_owned(), text: text.text().to_owned(), template })
 }
 
 fn template(file: &str, what: &str, text: &Text<'_>, report: &mut Report) -> Option<Template> {

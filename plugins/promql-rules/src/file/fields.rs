@@ -11,6 +11,7 @@ use crate::yaml::{Node, Position, Scalar, Value};
 /// Where problems are gathered while a file is read, with the group and rule they are in.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    pub(super) file: String,
     pub(super) problems: Vec<Problem>,
     pub(super) group: Option<String>,
     pub(super) rule: Option<(usize, String)>,
@@ -19,8 +20,8 @@ pub(super) struct Report {
 impl Report {
     /// Adds a problem of the current group and rule.
     pub(super) fn add(&mut self, at: Position, message: impl Into<String>) {
-        let (group, rule) = (self.group.clone(), self.rule.clone());
-        self.problems.push(Problem { at, group, rule, message: message.into() });
+        let (file, group, rule) = (self.file.clone(), self.group.clone(), self.rule.clone());
+        self.problems.push(Problem { file, at, group, rule, message: message.into() });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::check;
 use super::fields::{Fields, Report};
-use super::problem::{Problem, Problems};
+use super::problem::Problem;
 use super::{Group, MAX_GROUP_NAME, MAX_GROUPS, MAX_RULES, RuleFile};
 use crate::yaml::{self, Position};
 
@@ -12,11 +12,15 @@ use crate::yaml::{self, Position};
 const INTERVALS: std::ops::RangeInclusive<u64> = 1_000..=86_400_000;
 
 /// Reads a rule file. `name` is the one by which the host will know its groups.
-pub(crate) fn load(name: &str, text: &str) -> Result<RuleFile, Problems> {
-    let document = yaml::parse(text).map_err(|error| {
-        Problems(vec![Problem { at: error.at, group: None, rule: None, message: error.message }])
-    })?;
-    let mut report = Report::default();
+pub(crate) fn load(name: &str, text: &str) -> Result<RuleFile, Vec<Problem>> {
+    let mut report = Report { file: name.to_owned(), ..Report::default() };
+    let document = match yaml::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            report.add(error.at, error.message);
+            return Err(report.problems);
+        }
+    };
     let mut groups = Vec::new();
     if let Some(root) = document.root.as_deref().filter(|root| !root.is_null())
         && let Some(fields) = Fields::new(root, "a rule file", &["groups"], &mut report)
@@ -26,7 +30,7 @@ pub(crate) fn load(name: &str, text: &str) -> Result<RuleFile, Problems> {
     report.problems.sort_by_key(|problem| problem.at);
     match report.problems.is_empty() {
         true => Ok(RuleFile { groups, has_more: document.has_more }),
-        false => Err(Problems(report.problems)),
+        false => Err(report.problems),
     }
 }
 

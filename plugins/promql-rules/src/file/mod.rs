@@ -13,9 +13,10 @@ use std::rc::Rc;
 use promql_engine::Query;
 
 pub(crate) use load::load;
-pub(crate) use problem::{Problem, Problems};
+pub(crate) use problem::{Problem, error};
 
 use crate::template::Template;
+use crate::yaml::Position;
 
 /// Groups of all files: the host's bound.
 pub(crate) const MAX_GROUPS: usize = 1_000;
@@ -58,6 +59,8 @@ pub(crate) struct Group {
 pub(crate) struct Rule {
     /// The alert's name, or that of the series it records.
     pub(crate) name: String,
+    /// Where it stands in its file.
+    pub(crate) at: Position,
     /// The expression as it is written.
     pub(crate) text: String,
     pub(crate) query: Query,
@@ -84,8 +87,17 @@ pub(crate) struct Alert {
     pub(crate) keep_firing_for: u64,
     /// As many as the rule's labels.
     pub(crate) labels: Vec<Template>,
-    /// Sorted by name, as they are written.
-    pub(crate) annotations: Vec<(Rc<str>, Template)>,
+    /// Sorted by name.
+    pub(crate) annotations: Vec<Annotation>,
+}
+
+/// A text for people that goes with an alert.
+#[derive(Debug)]
+pub(crate) struct Annotation {
+    pub(crate) name: String,
+    /// As it is written.
+    pub(crate) text: String,
+    pub(crate) template: Template,
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use syntax::{List, Node};
+pub(crate) use text::quote;
 pub(crate) use value::Sample;
 
 /// Why a text is no template.

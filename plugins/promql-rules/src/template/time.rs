@@ -32,7 +32,7 @@ fn date(days: i64) -> (i64, i64, i64) {
 pub(super) fn show_duration(nanoseconds: i64) -> String {
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let size = nanoseconds.unsigned_abs();
-    let (unit, factor) = match size {
+    let (unit, factor): (&str, u64) = match size {
         0 => return "0s".to_owned(),
         1..1_000 => ("ns", 1),
         1_000..1_000_000 => ("µs", 1_000),
