@@ -89,7 +89,9 @@ impl Config {
             return Err(ConfigError::key(*key, "has to be above zero"));
         }
         match self.external_labels.keys().find(|label| !name::is_label(label)) {
-            Some(label) => Err(ConfigError::key("external_labels", format!("`{label}` is no name for a label"))),
+            Some(label) => {
+                Err(ConfigError::key("external_labels", format!("`{label}` is no name for a label")))
+            }
             None => Ok(()),
         }
     }

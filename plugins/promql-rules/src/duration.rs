@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn they_are_shown_as_prometheus_shows_them() {
-        for (milliseconds, text) in [(0, "0s"), (691_200_000, "8d"), (1_209_600_000, "2w"), (61_001, "1m1s1ms")] {
+        for (milliseconds, text) in
+            [(0, "0s"), (691_200_000, "8d"), (1_209_600_000, "2w"), (61_001, "1m1s1ms")]
+        {
             assert_eq!(show(milliseconds), text);
         }
     }

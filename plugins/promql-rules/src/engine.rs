@@ -48,8 +48,10 @@ impl Deadline {
 pub(crate) fn options<'a>(config: &Config, is_over: &'a dyn Fn() -> bool) -> Options<'a> {
     Options {
         lookback_ms: milliseconds(config.lookback),
+        // As in Prometheus, where it is the evaluation interval.
+        subquery_step_ms: milliseconds(config.interval),
         max_samples: config.max_samples as usize,
-        deadline: is_over,
+        is_over,
     }
 }
 
@@ -65,12 +67,13 @@ pub(crate) fn vector(
     let is_over = || deadline.is_over();
     let answer: Answer = query.instant(time, store, &options(config, &is_over))?;
     match answer.value {
-        Value::Vector(samples) => {
-            Ok(samples.into_iter().map(|sample| Sample { labels: sample.labels, value: sample.v }).collect())
-        }
-        Value::Scalar { v, .. } => Ok(vec![Sample { labels: Rc::default(), value: v }]),
+        Value::Vector(samples) => Ok(samples
+            .into_iter()
+            .map(|sample| Sample { labels: sample.labels, value: sample.value })
+            .collect()),
+        Value::Scalar { value, .. } => Ok(vec![Sample { labels: Rc::default(), value }]),
         Value::Text { .. } | Value::Matrix(_) => {
-            Err(EvalError::Other("the expression gives no instant vector and no scalar".to_owned()))
+            Err(EvalError::Failed("rule result is not a vector or scalar".to_owned()))
         }
     }
 }

@@ -139,7 +139,9 @@ fn check_ids(file: &str, group_name: &str, group: &Group, problems: &mut Vec<Pro
                 at: evaluated.rule.at,
                 group: Some(group_name.to_owned()),
                 rule: Some((index + 1, evaluated.rule.name.clone())),
-                message: format!("its name and labels have more than {MAX_RULE_ID} bytes: shorten the labels"),
+                message: format!(
+                    "its name and labels have more than {MAX_RULE_ID} bytes: shorten the labels"
+                ),
             });
         }
     }
@@ -163,7 +165,8 @@ fn shown_rule(evaluated: &Evaluated) -> picket_sdk::Rule {
     let (kind, hold_for, keep_firing_for, annotations) = match &rule.kind {
         Kind::Recording => (RuleKind::Recording, 0, 0, Vec::new()),
         Kind::Alert(alert) => {
-            let annotations = alert.annotations.iter().map(|annotation| label((&annotation.name, &annotation.text)));
+            let annotations =
+                alert.annotations.iter().map(|annotation| label((&annotation.name, &annotation.text)));
             (RuleKind::Alert, alert.hold_for, alert.keep_firing_for, annotations.collect())
         }
     };

@@ -29,7 +29,8 @@ impl LabelCache {
         wanted.sort_unstable();
         wanted.dedup();
         for (id, labels) in wanted.iter().zip(series::labels(&wanted)?) {
-            let label = |label: picket_sdk::Label| Label::new(self.shared(&label.name), self.shared(&label.value));
+            let label =
+                |label: picket_sdk::Label| Label::new(self.shared(&label.name), self.shared(&label.value));
             let labels: Vec<Label> = labels.into_iter().map(label).collect();
             self.known.insert(*id, Rc::new(Labels::new(labels)));
         }

@@ -165,7 +165,10 @@ mod tests {
     #[test]
     fn recorded_samples_come_last() {
         let found = applied(Wanted::All);
-        assert_eq!((found[0].times.as_slice(), found[0].values.as_slice()), (&[0, 30_000, 60_000][..], &[1.0, 2.0, 7.0][..]));
+        assert_eq!(
+            (found[0].times.as_slice(), found[0].values.as_slice()),
+            (&[0, 30_000, 60_000][..], &[1.0, 2.0, 7.0][..])
+        );
         assert_eq!((found.len(), found[3].values[0]), (4, 8.0));
     }
 

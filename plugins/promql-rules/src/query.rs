@@ -18,9 +18,8 @@ pub(crate) fn answer(
     expression: &str,
     time: QueryTime,
 ) -> Result<Answer, QueryError> {
-    let query = promql_engine::parse(expression).map_err(|error| {
-        QueryError::BadExpression(format!("{}:{}: parse error: {}", error.line, error.column, error.message))
-    })?;
+    let query = promql_engine::parse(expression);
+    let query = query.map_err(|error| QueryError::BadExpression(error.to_string()))?;
     let deadline = Deadline::at(clock::monotonic() + config.group_timeout.0);
     let is_over = || deadline.is_over();
     let options = engine::options(config, &is_over);
@@ -30,7 +29,8 @@ pub(crate) fn answer(
         QueryTime::Range(range) => {
             let step = store::milliseconds(range.step);
             if step <= 0 || range.end < range.start {
-                let message = "a range needs a step of 1 ms at least, and an end that is not before its start";
+                let message =
+                    "a range needs a step of 1 ms at least, and an end that is not before its start";
                 return Err(QueryError::Failed(message.to_owned()));
             }
             if (range.end - range.start) / range.step >= MAX_POINTS {
@@ -50,12 +50,12 @@ pub(crate) fn answer(
 
 fn value(value: Value) -> AnswerValue {
     match value {
-        Value::Scalar { t, v } => AnswerValue::Scalar(point(t, v)),
-        Value::Text { v, .. } => AnswerValue::Text(v),
+        Value::Scalar { time_ms, value } => AnswerValue::Scalar(point(time_ms, value)),
+        Value::Text { text, .. } => AnswerValue::Text(text),
         Value::Vector(samples) => {
             let row = |sample: promql_engine::Sample| AnswerRow {
                 labels: all_labels(&sample.labels),
-                points: vec![point(sample.t, sample.v)],
+                points: vec![point(sample.time_ms, sample.value)],
             };
             AnswerValue::Vector(samples.into_iter().map(row).collect())
         }

@@ -51,7 +51,12 @@ pub(super) fn output(
     Ok(RuleOutput { alerts, samples: Vec::new() })
 }
 
-fn one(asking: &mut Asking<'_, '_>, rule: &Rule, alert: &Alert, sample: &Sample) -> (Rc<Labels>, ActiveAlert) {
+fn one(
+    asking: &mut Asking<'_, '_>,
+    rule: &Rule,
+    alert: &Alert,
+    sample: &Sample,
+) -> (Rc<Labels>, ActiveAlert) {
     let rules = asking.evaluation.rules;
     let data = Data {
         labels: Rc::new(named(&sample.labels)),
@@ -105,9 +110,8 @@ impl Ask for Asking<'_, '_> {
         }
         let query = promql_engine::parse(expression).map_err(|error| error.message)?;
         let samples = self.evaluation.vector(&query, self.deadline)?;
-        let sample = |sample: Sample| {
-            template::Sample { labels: Rc::new(named(&sample.labels)), value: sample.value }
-        };
+        let sample =
+            |sample: Sample| template::Sample { labels: Rc::new(named(&sample.labels)), value: sample.value };
         Ok(samples.into_iter().map(sample).collect())
     }
 }

@@ -96,15 +96,22 @@ impl Evaluation<'_> {
         }
     }
 
-    fn outcome(&mut self, evaluated: &mut Evaluated, is_last: bool, begins: Duration) -> Result<RuleOutput, String> {
+    fn outcome(
+        &mut self,
+        evaluated: &mut Evaluated,
+        is_last: bool,
+        begins: Duration,
+    ) -> Result<RuleOutput, String> {
         let timeout = self.rules.config.rule_timeout;
         let deadline = Deadline::at((begins + timeout.0).min(self.ends));
         let samples = self.vector(&evaluated.rule.query, &deadline)?;
         let output = match &evaluated.rule.kind {
-            Kind::Recording => recording::output(&evaluated.rule, samples, self.limit, self.at).map(|recorded| {
-                self.keep(evaluated, &recorded.series, is_last);
-                recorded.output
-            }),
+            Kind::Recording => {
+                recording::output(&evaluated.rule, samples, self.limit, self.at).map(|recorded| {
+                    self.keep(evaluated, &recorded.series, is_last);
+                    recorded.output
+                })
+            }
             Kind::Alert(alert) => alerting::output(self, &evaluated.rule, alert, samples, &deadline),
         }?;
         self.output += size(&output);
@@ -123,8 +130,13 @@ impl Evaluation<'_> {
         let mut store = Store { labels: self.labels, overlay: Some(&self.overlay) };
         let found = engine::vector(query, self.at, &mut store, &self.rules.config, deadline);
         found.map_err(|error| match error {
-            EvalError::TimedOut => {
-                format!("takes longer than {} (`rule_timeout`), or its group does", self.rules.config.rule_timeout)
+            EvalError::DeadlineExceeded => {
+                let Config { rule_timeout, group_timeout, .. } = &self.rules.config;
+                format!("takes longer than {rule_timeout} (`rule_timeout`), or its group than {group_timeout} (`group_timeout`)")
+            }
+            EvalError::TooManySamples => {
+                let most = self.rules.config.max_samples;
+                format!("needs more than {most} samples at once (`max_samples`)")
             }
             error => error.to_string(),
         })
@@ -154,6 +166,7 @@ fn size(output: &RuleOutput) -> u64 {
     };
     let alerts: usize =
         output.alerts.iter().map(|alert| labels(&alert.labels) + labels(&alert.annotations) + 40).sum();
-    let samples: usize = output.samples.iter().map(|sample| sample.name.len() + labels(&sample.labels) + 40).sum();
+    let samples: usize =
+        output.samples.iter().map(|sample| sample.name.len() + labels(&sample.labels) + 40).sum();
     (alerts + samples) as u64
 }

@@ -23,7 +23,9 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
     }
     let at = |key: &str| fields.get(key).map_or(fields.at, |node| node.at);
     match (is_alert, record.is_empty()) {
-        (true, false) => report.add(at("record"), "has both `record` and `alert`: it can be one of them only"),
+        (true, false) => {
+            report.add(at("record"), "has both `record` and `alert`: it can be one of them only")
+        }
         (false, true) => report.add(fields.at, "has neither `record` nor `alert`: it needs one of them"),
         _ => {}
     }
@@ -54,10 +56,7 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
             hold_for,
             keep_firing_for,
             labels: labels.values().filter_map(|text| template(file, "label", text, report)).collect(),
-            annotations: annotations
-                .iter()
-                .filter_map(|text| annotation(file, text, report))
-                .collect(),
+            annotations: annotations.iter().filter_map(|text| annotation(file, text, report)).collect(),
         }),
     };
     let labels = labels.values().map(|text| (Rc::from(text.name), text.text().to_owned())).collect();

@@ -88,9 +88,12 @@ impl<'a> Fields<'a> {
     pub(super) fn bound(&self, key: &str, report: &mut Report) -> u32 {
         let Some((scalar, at)) = self.scalar(key, report) else { return 0 };
         let number = scalar.text.parse::<i64>().ok();
-        let number = number.or_else(|| scalar.text.parse::<f64>().ok().filter(|n| n.fract() == 0.0).map(|n| n as i64));
+        let number =
+            number.or_else(|| scalar.text.parse::<f64>().ok().filter(|n| n.fract() == 0.0).map(|n| n as i64));
         match number {
-            Some(number) if !scalar.is_text && is_plain(scalar) => u32::try_from(number.max(0)).unwrap_or(u32::MAX),
+            Some(number) if !scalar.is_text && is_plain(scalar) => {
+                u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+            }
             _ => {
                 report.add(at, format!("`{key}`: `{}` is no whole number", scalar.text));
                 0
@@ -106,7 +109,10 @@ impl<'a> Fields<'a> {
             return Vec::new();
         };
         if entries.len() > MAX_LABELS {
-            report.add(node.at, format!("`{key}` has {} entries, at most {MAX_LABELS} are allowed", entries.len()));
+            report.add(
+                node.at,
+                format!("`{key}` has {} entries, at most {MAX_LABELS} are allowed", entries.len()),
+            );
         }
         let text = |(name, value): &'a (Rc<Node>, Rc<Node>)| match &value.value {
             Value::Scalar(scalar) => {

@@ -37,7 +37,8 @@ pub(crate) fn load(name: &str, text: &str) -> Result<RuleFile, Vec<Problem>> {
 fn all_groups(file: &str, text: &str, fields: Fields<'_>, report: &mut Report) -> Vec<Group> {
     let nodes = fields.list("groups", report);
     if nodes.len() > MAX_GROUPS {
-        report.add(fields.at, format!("the file has {} groups, at most {MAX_GROUPS} are allowed", nodes.len()));
+        report
+            .add(fields.at, format!("the file has {} groups, at most {MAX_GROUPS} are allowed", nodes.len()));
         return Vec::new();
     }
     let known = ["name", "interval", "query_offset", "limit", "labels", "rules"];
@@ -55,10 +56,12 @@ fn all_groups(file: &str, text: &str, fields: Fields<'_>, report: &mut Report) -
         if group.name.is_empty() {
             report.add(fields.at, "a group needs a `name`");
         } else if let Some(first) = names.insert(group.name.clone(), fields.at) {
-            report.add(fields.at, format!("the group stands twice in the file, first in line {}", first.line));
+            report
+                .add(fields.at, format!("the group stands twice in the file, first in line {}", first.line));
         }
         if file.len() + 1 + group.name.len() > MAX_GROUP_NAME {
-            let message = format!("the names of file and group have more than {MAX_GROUP_NAME} bytes together");
+            let message =
+                format!("the names of file and group have more than {MAX_GROUP_NAME} bytes together");
             report.add(fields.at, message);
         }
         groups.push(group);

@@ -102,9 +102,9 @@ fn order(name: &str, a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
         (Value::Int(a), Value::Int(b)) => Ok(Some(a.cmp(b))),
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b)),
         (Value::Text(a), Value::Text(b)) => Ok(Some(a.cmp(b))),
-        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => {
-            Err(format!("{name}: incompatible types for comparison: write the number with a point, as `80.0`"))
-        }
+        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => Err(format!(
+            "{name}: incompatible types for comparison: write the number with a point, as `80.0`"
+        )),
         _ => Err(format!("{name}: incompatible types for comparison: {} and {}", a.kind(), b.kind())),
     }
 }
@@ -161,7 +161,9 @@ fn slice(args: &[Value]) -> Result<Value, String> {
     }
     match value {
         Value::Samples(samples) => Ok(Value::Samples(Rc::new(samples[start..end].to_vec()))),
-        Value::Text(text) => Ok(Value::text(String::from_utf8_lossy(&text.as_bytes()[start..end]).into_owned())),
+        Value::Text(text) => {
+            Ok(Value::text(String::from_utf8_lossy(&text.as_bytes()[start..end]).into_owned()))
+        }
         _ => Ok(Value::Nil),
     }
 }

@@ -174,14 +174,19 @@ impl Lexer<'_> {
             return Ok((Token::Quoted(inner.to_owned()), end + 1));
         }
         let text = (!inner.contains('\n')).then(|| unquote(inner)).flatten();
-        let text = text.ok_or_else(|| error(self.source, self.at, format!("{} is no text", &rest[..=end])))?;
+        let text =
+            text.ok_or_else(|| error(self.source, self.at, format!("{} is no text", &rest[..=end])))?;
         if quote == '"' {
             return Ok((Token::Quoted(text), end + 1));
         }
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(one), None) => Ok((Token::Int(i64::from(u32::from(one))), end + 1)),
-            _ => Err(error(self.source, self.at, "single quotes hold one character: use double quotes for a text")),
+            _ => Err(error(
+                self.source,
+                self.at,
+                "single quotes hold one character: use double quotes for a text",
+            )),
         }
     }
 

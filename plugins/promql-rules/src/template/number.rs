@@ -40,7 +40,8 @@ pub(super) fn g(value: f64, precision: Option<usize>) -> String {
     };
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let digits =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
     let significant = digits.bytes().filter(u8::is_ascii_digit).count();
     let largest = precision.map_or(6, |precision| i32::try_from(precision).unwrap_or(i32::MAX));
     if exponent < -4 || exponent >= largest {

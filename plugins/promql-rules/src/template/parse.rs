@@ -88,7 +88,9 @@ impl Parser<'_> {
                 None
             }
             "template" | "block" => Some(self.template(keyword == "block")?),
-            _ if self.loops == 0 => return Err(self.wrong(format!("`{{{{{keyword}}}}}` outside of a `range`"))),
+            _ if self.loops == 0 => {
+                return Err(self.wrong(format!("`{{{{{keyword}}}}}` outside of a `range`")));
+            }
             _ => {
                 self.close()?;
                 Some(if keyword == "break" { Node::Break } else { Node::Continue })
@@ -126,7 +128,8 @@ impl Parser<'_> {
 
     /// Behind `else`: another `if` or `with` that ends with this one, or a list of its own.
     fn otherwise(&mut self, keyword: &str) -> Parsed<List> {
-        let chained = self.peek_word().filter(|word| *word == keyword && keyword != "range").map(str::to_owned);
+        let chained =
+            self.peek_word().filter(|word| *word == keyword && keyword != "range").map(str::to_owned);
         if let Some(word) = chained {
             self.next += 1;
             self.deeper()?;
@@ -214,7 +217,9 @@ impl Parser<'_> {
                     let is_assignment = sign == Token::Assign;
                     let unknown = names.iter().find(|name| !self.variables.contains(name));
                     return match unknown {
-                        Some(name) if is_assignment => Err(self.wrong(format!("there is no variable `{name}`"))),
+                        Some(name) if is_assignment => {
+                            Err(self.wrong(format!("there is no variable `{name}`")))
+                        }
                         _ => Ok((names, is_assignment)),
                     };
                 }

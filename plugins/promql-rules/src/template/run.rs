@@ -130,14 +130,17 @@ impl<'t> Runner<'t, '_> {
         let items: Vec<(Value, Value)> = match over {
             Value::Nil => Vec::new(),
             Value::Samples(samples) => {
-                let pair = |(at, sample): (usize, &_)| (Value::Int(at as i64), Value::Sample(Rc::clone(sample)));
+                let pair =
+                    |(at, sample): (usize, &_)| (Value::Int(at as i64), Value::Sample(Rc::clone(sample)));
                 samples.iter().enumerate().map(pair).collect()
             }
             Value::Labels(labels) => {
                 let pair = |(name, value): (&String, &String)| (Value::text(&**name), Value::text(&**value));
                 labels.iter().map(pair).collect()
             }
-            Value::Map(map) => map.iter().map(|(name, value)| (Value::text(&**name), value.clone())).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(name, value)| (Value::text(&**name), value.clone())).collect()
+            }
             Value::Int(number) => {
                 let most = i64::from(MAX_STEPS);
                 (0..number.min(most)).map(|at| (Value::Int(at), Value::Int(at))).collect()
@@ -251,9 +254,8 @@ impl<'t> Runner<'t, '_> {
     }
 
     fn operand(&mut self, operand: &'t Operand, dot: &Value) -> Ran<Value> {
-        let follow = |value: Value, fields: &[String]| {
-            fields.iter().try_fold(value, |value, name| value.field(name))
-        };
+        let follow =
+            |value: Value, fields: &[String]| fields.iter().try_fold(value, |value, name| value.field(name));
         match operand {
             Operand::Dot => Ok(dot.clone()),
             Operand::Nil => Ok(Value::Nil),

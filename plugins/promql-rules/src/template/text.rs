@@ -107,7 +107,8 @@ pub(super) fn title(text: &str) -> String {
     let mut before = ' ';
     let mut titled = String::with_capacity(text.len());
     for c in text.chars() {
-        let is_inside = before.is_alphanumeric() || before == '_' || (!before.is_ascii() && !before.is_whitespace());
+        let is_inside =
+            before.is_alphanumeric() || before == '_' || (!before.is_ascii() && !before.is_whitespace());
         match is_inside {
             true => titled.push(c),
             false => titled.extend(c.to_uppercase()),
