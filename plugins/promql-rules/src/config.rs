@@ -16,8 +16,8 @@ pub struct Config {
     pub interval: Span,
     /// The assets that are rule files. Absent: all whose names end in `.yml`, `.yaml` or `.rules`.
     pub files: Option<Vec<String>>,
-    /// Built-in rule packs by name (`node`, `picket`, `certificates`). Absent: none when there are rule files,
-    /// else all.
+    /// Built-in rule packs by name (`node`, `picket`, `certificates`). Absent: none when there are rule
+    /// files, else all.
     pub packs: Option<Vec<String>>,
     /// Names of alerts that are not wanted here.
     pub disable: Vec<String>,
@@ -32,7 +32,8 @@ pub struct Config {
     /// How long one evaluation of a group may take. Keep it below the plugin's `limits.call_deadline`, or
     /// the host ends the call before the rule that takes long can be named.
     pub group_timeout: Span,
-    /// Samples that one rule may have in memory at once, 16 bytes each; also those that one query of the API may.
+    /// Samples that one rule may have in memory at once, 16 bytes each; also those that one query of the API
+    /// may.
     pub max_samples: u32,
     /// Alerts that one rule may raise at once: at most the plugin's `limits.alerts`.
     pub max_alerts: u32,

@@ -55,8 +55,9 @@ pub(crate) fn parse(text: &str) -> Result<u64, DurationError> {
     if sum > LONGEST { Err(DurationError::TooLong) } else { Ok(sum) }
 }
 
-/// The text of a length of time in milliseconds. Weeks and years are used only where nothing remains, so
-/// that 8 days are `8d` and no sum.
+/// The text of a length of time in milliseconds, for tests. Weeks and years are used only where nothing
+/// remains, so that 8 days are `8d` and no sum.
+#[cfg(test)]
 pub(crate) fn show(milliseconds: u64) -> String {
     if milliseconds == 0 {
         return "0s".to_owned();

@@ -55,8 +55,8 @@ pub(crate) fn options<'a>(config: &Config, is_over: &'a dyn Fn() -> bool) -> Opt
     }
 }
 
-/// Evaluates an expression at a time in milliseconds, as rules and templates do: an instant vector, or a scalar as
-/// one sample without labels.
+/// Evaluates an expression at a time in milliseconds, as rules and templates do: an instant vector, or a
+/// scalar as one sample without labels.
 pub(crate) fn vector(
     query: &Query,
     time: i64,

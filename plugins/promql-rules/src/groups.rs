@@ -1,4 +1,5 @@
-//! From assets and packs to the groups that the host knows: all files are read, and if one is wrong, none counts.
+//! From assets and packs to the groups that the host knows: all files are read, and if one is wrong, none
+//! counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! Labels of the store's series, kept over evaluations so that each crosses the boundary once, and shared with
-//! all that is computed from them.
+//! Labels of the store's series, kept over evaluations so that each crosses the boundary once, and shared
+//! with all that is computed from them.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use std::rc::Rc;
 use picket_sdk::series;
 use promql_engine::{Label, Labels};
 
-/// Series whose labels are kept. The largest node of the benchmark has 100,000; at about 150 bytes a series this
-/// is 30 MB of the plugin's 64 MiB. Beyond it the cache begins anew.
+/// Series whose labels are kept. The largest node of the benchmark has 100,000; at about 150 bytes a series
+/// this is 30 MB of the plugin's 64 MiB. Beyond it the cache begins anew.
 const MAX_SERIES: usize = 200_000;
 
 /// The cache.

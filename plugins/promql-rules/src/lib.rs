@@ -1,9 +1,9 @@
-//! Prometheus rule files, unchanged, on the node: an alert rule that evaluates them, and a query engine for the
-//! API that Grafana and `promtool` speak.
+//! Prometheus rule files, unchanged, on the node: an alert rule that evaluates them, and a query engine for
+//! the API that Grafana and `promtool` speak.
 //!
-//! Rule files are the plugin's assets; [`Config`] adds built-in packs and bounds. The host owns an alert's life,
-//! the series and their stale markers; this plugin says which alerts hold and what is recorded, and keeps
-//! nothing that matters between two calls. PromQL itself is in the crate `promql-engine`.
+//! Rule files are the plugin's assets; [`Config`] adds built-in packs and bounds. The host owns an alert's
+//! life, the series and their stale markers; this plugin says which alerts hold and what is recorded, and
+//! keeps nothing that matters between two calls. PromQL itself is in the crate `promql-engine`.
 #![forbid(unsafe_code)]
 
 mod config;

@@ -1,5 +1,5 @@
-//! What earlier rules of a group recorded in this evaluation. The store has it only when the call is over, but
-//! later rules of the group see it, as in Prometheus.
+//! What earlier rules of a group recorded in this evaluation. The store has it only when the call is over,
+//! but later rules of the group see it, as in Prometheus.
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -7,7 +7,7 @@ use super::fields::{Fields, Report, Text};
 use super::{Alert, Annotation, Kind, MAX_EXPRESSION, MAX_TEMPLATE, Rule};
 use crate::name;
 use crate::template::Template;
-use crate::yaml::{Node, Position, Scalar, place};
+use crate::yaml::{Node, Position, Scalar, Value, place};
 
 const FIELDS: [&str; 7] = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 
@@ -67,7 +67,8 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
 fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(String, promql_engine::Query)> {
     let found = fields.scalar("expr", report).filter(|(scalar, _)| !scalar.text.is_empty());
     let Some((scalar, at)) = found else {
-        if fields.get("expr").is_none_or(|node| node.text().is_empty()) {
+        // A list or a mapping is in the report already.
+        if fields.get("expr").is_none_or(|node| matches!(node.value, Value::Scalar(_))) {
             report.add(fields.at, "needs an `expr`");
         }
         return None;

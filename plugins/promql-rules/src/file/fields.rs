@@ -1,5 +1,5 @@
-//! Fields of a mapping with their types, as Prometheus' reader takes them: any single value is a text, no value
-//! is the empty one, and a key that nobody knows is an error.
+//! Fields of a mapping with their types, as Prometheus' reader takes them: any single value is a text, no
+//! value is the empty one, and a key that nobody knows is an error.
 
 use std::rc::Rc;
 
@@ -88,8 +88,9 @@ impl<'a> Fields<'a> {
     pub(super) fn bound(&self, key: &str, report: &mut Report) -> u32 {
         let Some((scalar, at)) = self.scalar(key, report) else { return 0 };
         let number = scalar.text.parse::<i64>().ok();
-        let number =
-            number.or_else(|| scalar.text.parse::<f64>().ok().filter(|n| n.fract() == 0.0).map(|n| n as i64));
+        let number = number.or_else(|| {
+            scalar.text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && n.abs() < 1e18).map(|n| n as i64)
+        });
         match number {
             Some(number) if !scalar.is_text && is_plain(scalar) => {
                 u32::try_from(number.max(0)).unwrap_or(u32::MAX)

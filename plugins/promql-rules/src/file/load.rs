@@ -44,7 +44,8 @@ fn all_groups(file: &str, text: &str, fields: Fields<'_>, report: &mut Report) -
     let known = ["name", "interval", "query_offset", "limit", "labels", "rules"];
     let mut names: HashMap<String, Position> = HashMap::new();
     let (mut groups, mut rules) = (Vec::new(), 0);
-    for node in nodes {
+    // Entries without a value are passed over, as by Prometheus.
+    for node in nodes.iter().filter(|node| !node.is_null()) {
         report.group = None;
         let Some(fields) = Fields::new(node, "a group", &known, report) else { continue };
         rules += fields.list("rules", &mut Report::default()).len();
@@ -83,7 +84,8 @@ fn group(text: &str, fields: Fields<'_>, report: &mut Report) -> Group {
     let limit = fields.bound("limit", report);
     let labels = check::labels(fields.texts("labels", report), report);
     let mut rules = Vec::new();
-    for (index, node) in fields.list("rules", report).iter().enumerate() {
+    let nodes = fields.list("rules", report).iter().filter(|node| !node.is_null());
+    for (index, node) in nodes.enumerate() {
         report.rule = Some((index + 1, String::new()));
         rules.extend(check::rule(text, node, &labels, report));
     }

@@ -109,8 +109,51 @@ fn rules_are_checked_as_by_promtool() {
 fn a_place_in_an_expression_is_one_in_the_file() {
     rule("alert: A\nexpr: up == )", 6, 17, "`expr` is no PromQL");
     rule("alert: A\nexpr: 'up == )'", 6, 18, "`expr` is no PromQL");
-    rule("alert: A\nexpr: |\n  up\n    == )", 8, 14, "`expr` is no PromQL");
+    rule("alert: A\nexpr: |\n  up\n    == )", 8, 12, "`expr` is no PromQL");
     rule("alert: A\nexpr: >-\n  sum(up)\n  == foo(up)", 8, 10, "`expr` is no PromQL");
+}
+
+#[test]
+fn verdicts_are_those_of_promtool() {
+    // What `promtool check rules` 2.42 says of the same files.
+    let in_group = |lines: &str| format!("groups:\n- name: g\n{lines}");
+    let as_rule = |lines: &str| in_group(&format!("  rules:\n  - {lines}"));
+    for good in [
+        as_rule("record: a\n    expr: up[5m]\n"),
+        in_group("  limit: -1\n"),
+        in_group("  limit: 5.0\n"),
+        in_group("  interval: 0\n"),
+        as_rule("alert: A\n    expr: up\n    for:\n"),
+        "groups: []\n---\nfoo: [\n".to_owned(),
+        as_rule("alert: 'A b é'\n    expr: up\n"),
+        as_rule("alert: A\n    expr: up\n    labels: {a: , b: 1, c: true}\n"),
+        as_rule("record: a\n    expr: 1\n"),
+        as_rule("record: a\n    expr: up\n    annotations: {}\n    for: 0s\n"),
+        as_rule("record:\n    alert: A\n    expr: up\n"),
+        as_rule("alert: A\n    expr: up\n    annotations: {__name__: '{{ template \"x\" }} {{ 1 2 }}'}\n"),
+        in_group("  rules:\n  -\n-\n"),
+        in_group("  rules: &r\n  - {alert: A, expr: up}\n- name: h\n  rules: *r\n"),
+    ] {
+        loaded(&good);
+    }
+    for bad in [
+        in_group("  limit: '5'\n"),
+        in_group("  limit: 99999999999999999999\n"),
+        in_group("  interval: ''\n"),
+        as_rule("alert: A\n    expr: up\n    for: ''\n"),
+        as_rule("alert: A\n    expr: up\n    labels: {1: a}\n"),
+        "foo\n".to_owned(),
+        "groups:\n\t- name: a\n".to_owned(),
+        "x: &x {alert: A}\ngroups: []\n".to_owned(),
+        as_rule("alert: A\n    expr: up\n    annotations: {a: '{{ break }}'}\n"),
+        as_rule("alert: A\n    expr: up\n    annotations: {a: '{{ print (1)(2) }}'}\n"),
+        as_rule("alert: A\n    expr: up\n    annotations: {a: '{{ /* x */ }}'}\n"),
+        as_rule(
+            "alert: A\n    expr: up\n    annotations: {a: '{{ range .Labels }}a{{ else if true }}b{{ end }}'}\n",
+        ),
+    ] {
+        assert!(load("f.yml", &bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

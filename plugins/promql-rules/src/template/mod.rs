@@ -1,9 +1,9 @@
 //! Templates in labels and annotations: Go's `text/template` language with Prometheus' functions.
 //!
-//! [`Template::parse`] finds what is wrong without values, as `promtool` does: syntax, functions and variables
-//! that do not exist. [`Template::expand`] runs one; it is bounded in steps, output and nesting. The languages
-//! are described by the documentation of Go's package `text/template`, of its `fmt`, and by Prometheus'
-//! template reference.
+//! [`Template::parse`] finds what is wrong without values, as `promtool` does: syntax, functions and
+//! variables that do not exist. [`Template::expand`] runs one; it is bounded in steps, output and nesting.
+//! The languages are described by the documentation of Go's package `text/template`, of its `fmt`, and by
+//! Prometheus' template reference.
 
 mod builtin;
 mod functions;

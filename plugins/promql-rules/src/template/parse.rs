@@ -235,18 +235,15 @@ impl Parser<'_> {
             if matches!(lexed.token, Token::Close | Token::Right | Token::Pipe) {
                 break;
             }
-            if !words.is_empty() && !lexed.spaced && !matches!(lexed.token, Token::Left) {
+            if !words.is_empty() && !lexed.spaced {
                 return Err(self.wrong("there is a blank missing between two arguments"));
             }
             words.push(self.operand()?);
         }
-        match words.first() {
-            None => Err(self.wrong("a value is missing")),
-            Some(Operand::Function(_) | Operand::Field(_) | Operand::Variable(..) | Operand::Inner(..)) => {
-                Ok(Command { words })
-            }
-            Some(_) if words.len() > 1 => Err(self.wrong("arguments can be given to a function only")),
-            Some(_) => Ok(Command { words }),
+        // Whether the first word takes arguments is known only when it runs.
+        match words.is_empty() {
+            true => Err(self.wrong("a value is missing")),
+            false => Ok(Command { words }),
         }
     }
 
