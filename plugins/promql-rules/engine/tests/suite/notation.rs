@@ -34,7 +34,7 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
         } else if open {
             blocks.last_mut().expect("a block is open").lines.push(line);
         } else {
-            open = true;
+            open = !line.eq_ignore_ascii_case("clear");
             blocks.push(Block { number: index + 1, lines: vec![line] });
         }
     }
@@ -106,16 +106,21 @@ fn points(text: &str) -> Option<Vec<Option<Point>>> {
     let mut points = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let end = if rest.starts_with("{{") || rest.contains("{{") && !rest.split("{{").next()?.contains(' ') {
-            let close = rest.find("}}")? + 2;
-            close + rest[close..].find(char::is_whitespace).unwrap_or(rest.len() - close)
-        } else {
-            rest.find(char::is_whitespace).unwrap_or(rest.len())
-        };
+        let end = word_len(rest);
         point(&rest[..end], &mut points)?;
         rest = rest[end..].trim_start();
     }
     Some(points)
+}
+
+/// Up to the next blank that is not within braces.
+fn word_len(text: &str) -> usize {
+    let mut depth = 0i32;
+    let mut is_end = |(_, c): &(usize, char)| {
+        depth += i32::from(*c == '{') - i32::from(*c == '}');
+        depth == 0 && c.is_whitespace()
+    };
+    text.char_indices().find(|at| is_end(at)).map_or(text.len(), |(index, _)| index)
 }
 
 fn point(word: &str, points: &mut Vec<Option<Point>>) -> Option<()> {
