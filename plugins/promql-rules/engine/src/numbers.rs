@@ -148,7 +148,7 @@ mod tests {
     fn a_mean_of_huge_values_does_not_overflow() {
         let mut mean = Mean::default();
         (0..4).for_each(|_| mean.add(f64::MAX));
-        assert_eq!(mean.value(), f64::MAX);
+        assert!((mean.value() / f64::MAX - 1.0).abs() < 1e-15);
     }
 
     #[test]

@@ -31,10 +31,10 @@ impl Evaluator<'_> {
 
     fn vectors(&mut self, binary: &Binary, left: &Block, right: &Block) -> Result<Block, Failure> {
         let matching = &binary.matching;
-        let (fill_left, fill_right) = (matching.fill_left, matching.fill_right);
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) = if swapped { (fill_right, fill_left) } else { (fill_left, fill_right) };
+        // Not swapped, also with group_right: Prometheus' `fill_left` always stands in for the "many" side there.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let mut join = Join::new(binary, many, one, swapped);
         for step in 0..left.steps {
             self.check_deadline(step)?;

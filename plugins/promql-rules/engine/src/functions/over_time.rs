@@ -193,7 +193,7 @@ mod tests {
             (OverTime::Stdvar, 0.5),
             (OverTime::Changes, 2.0),
             (OverTime::Resets, 1.0),
-            (OverTime::Mad, 0.0),
+            (OverTime::Mad, 0.5),
             (OverTime::Quantile, 2.0),
             (OverTime::TimeOfMax, 2.0),
             (OverTime::TimeOfMin, 1.0),
