@@ -110,7 +110,10 @@ fn check_token(tokens: &[Token<'_>], index: usize) -> Result<(), Fault> {
         Kind::Number if token.is_duration() => check_duration(token),
         Kind::Number if follows_offset(tokens, index) => check_seconds(token),
         Kind::Word | Kind::Open if before.is_some_and(|t| t.is("offset")) && is_computed(tokens, index) => {
-            Err(Fault::at(token, "durations that are computed are not supported, write a number with its unit"))
+            Err(Fault::at(
+                token,
+                "durations that are computed are not supported, write a number with its unit",
+            ))
         }
         _ => Ok(()),
     }

@@ -128,7 +128,14 @@ mod tests {
 
     #[test]
     fn floats_are_written_as_in_go() {
-        let cases = [(1.0, "1"), (0.1, "0.1"), (1e21, "1e+21"), (1e-5, "1e-05"), (-2.5e-7, "-2.5e-07"), (1e20, "100000000000000000000")];
+        let cases = [
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e21, "1e+21"),
+            (1e-5, "1e-05"),
+            (-2.5e-7, "-2.5e-07"),
+            (1e20, "100000000000000000000"),
+        ];
         for (value, want) in cases {
             assert_eq!(general(value), want);
         }
