@@ -110,7 +110,10 @@ fn list_begins_with_keyword(tokens: &[Token<'_>], close: usize) -> bool {
 /// The start of the signs before a number that the parser takes as a part of it.
 fn signed_start(tokens: &[Token<'_>], index: usize) -> usize {
     let mut first = index;
-    while first > 0 && (tokens[first - 1].is("-") || tokens[first - 1].is("+")) && is_operand(tokens, first - 1) {
+    while first > 0
+        && (tokens[first - 1].is("-") || tokens[first - 1].is("+"))
+        && is_operand(tokens, first - 1)
+    {
         first -= 1;
     }
     tokens[first].start
@@ -142,10 +145,19 @@ mod tests {
     fn they_come_in_the_order_of_the_text() {
         use Atom::{Head, Number, Selector, Text};
         let text = "sum by (a) (rate(x{b=\"c\"}[5m] @ start() offset -5m)) / on (a) group_left y + -1";
-        let want = vec![(Head, 0), (Head, 12), (Selector, 17), (Selector, 72), (Number, 76)];
+        let want = vec![(Head, 0), (Head, 12), (Selector, 17), (Selector, 73), (Number, 77)];
         assert_eq!(atoms(text), want);
         let text = "label_join({__name__=\"x\"}, 'a', \"b\") or topk(5, fill) unless on(z) sum";
-        let want = vec![(Head, 0), (Selector, 11), (Text, 27), (Text, 32), (Head, 40), (Number, 45), (Selector, 48), (Selector, 67)];
+        let want = vec![
+            (Head, 0),
+            (Selector, 11),
+            (Text, 27),
+            (Text, 32),
+            (Head, 40),
+            (Number, 45),
+            (Selector, 48),
+            (Selector, 67),
+        ];
         assert_eq!(atoms(text), want);
     }
 }

@@ -106,10 +106,14 @@ fn check_token(tokens: &[Token<'_>], index: usize) -> Result<(), Fault> {
         Kind::Word if (token.is("inf") || token.is("nan")) && follows_offset(tokens, index) => {
             Err(Fault::at(token, "duration out of range"))
         }
+        Kind::Text => check_escapes(token),
         Kind::Number if token.is_duration() => check_duration(token),
         Kind::Number if follows_offset(tokens, index) => check_seconds(token),
         Kind::Word | Kind::Open if before.is_some_and(|t| t.is("offset")) && is_computed(tokens, index) => {
-            Err(Fault::at(token, "durations that are computed are not supported, write a number with its unit"))
+            Err(Fault::at(
+                token,
+                "durations that are computed are not supported, write a number with its unit",
+            ))
         }
         _ => Ok(()),
     }
@@ -145,6 +149,28 @@ fn check_brackets(tokens: &[Token<'_>]) -> Result<(), Fault> {
             }
             _ => {}
         }
+    }
+    Ok(())
+}
+
+/// The parser takes an escaped byte for the character of that number. Beyond ASCII that is another text.
+fn check_escapes(token: &Token<'_>) -> Result<(), Fault> {
+    if token.text.starts_with('`') {
+        return Ok(());
+    }
+    let mut rest = token.text;
+    while let Some(at) = rest.find('\\') {
+        let escape = &rest[at + 1..];
+        let (digits, radix) = match escape.chars().next() {
+            Some('x') => (escape.get(1..3), 16),
+            Some('0'..='7') => (escape.get(..3), 8),
+            _ => (None, 10),
+        };
+        if digits.is_some_and(|digits| u32::from_str_radix(digits, radix).is_ok_and(|byte| byte > 0x7f)) {
+            let message = "escaped bytes beyond ASCII are not supported, write the character itself";
+            return Err(Fault::at(token, message));
+        }
+        rest = escape.strip_prefix('\\').unwrap_or(escape);
     }
     Ok(())
 }
@@ -198,5 +224,7 @@ mod tests {
         assert_eq!(fault("a[inf]").0, 2);
         assert_eq!(fault("a offset - Inf").0, 11);
         assert_eq!(fault("a offset nan").0, 9);
+        assert_eq!(fault(r#"f(a, "\\xzz\xc3")"#).0, 5);
+        assert!(check(r#""\\xff" + '\x41' + `\xff`"#).is_ok());
     }
 }

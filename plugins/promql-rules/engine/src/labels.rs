@@ -136,7 +136,9 @@ impl PartialOrd for Labels {
 /// By the names and values one after the other, as Prometheus orders the series of a range query.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let parts = |labels: &Self| labels.labels.iter().map(|l| (l.name.clone(), l.value.clone())).collect::<Vec<_>>();
+        let parts = |labels: &Self| {
+            labels.labels.iter().map(|l| (l.name.clone(), l.value.clone())).collect::<Vec<_>>()
+        };
         parts(self).cmp(&parts(other))
     }
 }

@@ -7,7 +7,7 @@
 pub const MAX_EXPRESSION_BYTES: usize = 64 * 1024;
 
 /// How deep an expression may nest: brackets, signs and a chain of binary operators all count, as each is a level
-/// of the tree. At this depth an evaluation takes less than 256 KiB of stack (a test measures it).
+/// of the tree. At this depth an optimised evaluation takes less than 256 KiB of stack (a test runs with so much).
 pub const MAX_DEPTH: usize = 128;
 
 /// The longest range, step or offset, in milliseconds: 292 years, what Prometheus can hold in nanoseconds.

@@ -20,7 +20,11 @@ pub(crate) fn locate(tokens: &[Token<'_>], message: &str) -> Fault {
     let (mut good, mut bad) = (0, tokens.len() + 1);
     while bad - good > 1 {
         let middle = good.midpoint(bad);
-        if middle <= tokens.len() && !is_refused(&tokens[..middle], message) { good = middle } else { bad = middle }
+        if middle <= tokens.len() && !is_refused(&tokens[..middle], message) {
+            good = middle
+        } else {
+            bad = middle
+        }
     }
     let Some(token) = tokens.get(bad - 1) else {
         let end = tokens.last().map_or(0, Token::end);

@@ -62,7 +62,10 @@ impl Lowering {
     fn selector(&mut self, selector: &parsed::VectorSelector) -> Result<(Position, Selector), Fault> {
         let place = self.atoms.take(Atom::Selector);
         if !selector.matchers.or_matchers.is_empty() {
-            return Err(Fault::new(place, "\"or\" between label matchers is not PromQL, use a regular expression"));
+            return Err(Fault::new(
+                place,
+                "\"or\" between label matchers is not PromQL, use a regular expression",
+            ));
         }
         let name = selector.name.iter().map(|name| Matcher {
             name: METRIC_NAME.to_owned(),
@@ -136,7 +139,8 @@ impl Lowering {
             None => {
                 let name = METRIC_NAME.to_owned();
                 let matcher = Matcher { name, op: MatchOp::Equal, value: "target_info".to_owned() };
-                let selector = Selector { matchers: vec![matcher], shift: Shift::default(), id: self.selectors };
+                let selector =
+                    Selector { matchers: vec![matcher], shift: Shift::default(), id: self.selectors };
                 self.selectors += 1;
                 arguments.push(Expr { place, node: Node::Selector(selector) });
                 Ok(())

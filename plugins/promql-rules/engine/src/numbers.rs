@@ -128,7 +128,14 @@ mod tests {
 
     #[test]
     fn floats_are_written_as_in_go() {
-        let cases = [(1.0, "1"), (0.1, "0.1"), (1e21, "1e+21"), (1e-5, "1e-05"), (-2.5e-7, "-2.5e-07"), (1e20, "100000000000000000000")];
+        let cases = [
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e21, "1e+21"),
+            (1e-5, "1e-05"),
+            (-2.5e-7, "-2.5e-07"),
+            (1e20, "100000000000000000000"),
+        ];
         for (value, want) in cases {
             assert_eq!(general(value), want);
         }
@@ -148,7 +155,7 @@ mod tests {
     fn a_mean_of_huge_values_does_not_overflow() {
         let mut mean = Mean::default();
         (0..4).for_each(|_| mean.add(f64::MAX));
-        assert_eq!(mean.value(), f64::MAX);
+        assert!((mean.value() / f64::MAX - 1.0).abs() < 1e-15);
     }
 
     #[test]

@@ -27,7 +27,9 @@ fn token_text<'a>(token: &Token<'a>) -> Cow<'a, str> {
         Kind::Text if token.text.starts_with('`') && token.text.len() > 1 && token.text.ends_with('`') => {
             Cow::Owned(quote(&token.text[1..token.text.len() - 1]))
         }
-        Kind::Number if token.is_duration() && token.text.bytes().all(|b| b == b'0' || b.is_ascii_alphabetic()) => {
+        Kind::Number
+            if token.is_duration() && token.text.bytes().all(|b| b == b'0' || b.is_ascii_alphabetic()) =>
+        {
             Cow::Borrowed("0")
         }
         Kind::Number if token.text.contains('_') && number(token.text).is_some() => {

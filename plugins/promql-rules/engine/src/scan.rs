@@ -115,7 +115,8 @@ fn number_len(rest: &str) -> usize {
 }
 
 fn word_len(rest: &str, in_brackets: bool) -> usize {
-    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || (c == ':' && !in_brackets))).unwrap_or(rest.len())
+    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || (c == ':' && !in_brackets)))
+        .unwrap_or(rest.len())
 }
 
 fn operator_len(rest: &str, first: char) -> usize {
@@ -136,10 +137,11 @@ mod tests {
     #[test]
     fn splits_what_expressions_are_made_of() {
         let text = "sum by (a:b) (rate(x{y=~\"a\\\"b\"}[5m:1m] @ 1e-3)) >= bool 0x1f # end";
-        let want = ["sum", "by", "(", "a:b", ")", "(", "rate", "(", "x", "{", "y", "=~", "\"a\\\"b\"", "}", "["]
-            .into_iter()
-            .chain(["5m", ":", "1m", "]", "@", "1e-3", ")", ")", ">=", "bool", "0x1f"])
-            .collect::<Vec<_>>();
+        let want =
+            ["sum", "by", "(", "a:b", ")", "(", "rate", "(", "x", "{", "y", "=~", "\"a\\\"b\"", "}", "["]
+                .into_iter()
+                .chain(["5m", ":", "1m", "]", "@", "1e-3", ")", ")", ">=", "bool", "0x1f"])
+                .collect::<Vec<_>>();
         assert_eq!(texts(text), want);
     }
 

@@ -35,8 +35,7 @@ pub(crate) fn xxh64(bytes: &[u8]) -> u64 {
 }
 
 fn stripes_hash(stripes: &[u8]) -> u64 {
-    let mut lanes =
-        [PRIMES[0].wrapping_add(PRIMES[1]), PRIMES[1], 0, 0u64.wrapping_sub(PRIMES[0])];
+    let mut lanes = [PRIMES[0].wrapping_add(PRIMES[1]), PRIMES[1], 0, 0u64.wrapping_sub(PRIMES[0])];
     for stripe in stripes.chunks_exact(32) {
         for (lane, word) in lanes.iter_mut().zip(stripe.chunks_exact(8)) {
             *lane = round(*lane, read(word));
@@ -44,9 +43,9 @@ fn stripes_hash(stripes: &[u8]) -> u64 {
     }
     let turned = [1, 7, 12, 18].iter().zip(lanes).map(|(&by, lane)| lane.rotate_left(by));
     let joined = turned.fold(0u64, u64::wrapping_add);
-    lanes.iter().fold(joined, |hash, &lane| {
-        (hash ^ round(0, lane)).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3])
-    })
+    lanes
+        .iter()
+        .fold(joined, |hash, &lane| (hash ^ round(0, lane)).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]))
 }
 
 fn round(lane: u64, word: u64) -> u64 {

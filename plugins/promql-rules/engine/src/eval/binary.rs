@@ -31,10 +31,10 @@ impl Evaluator<'_> {
 
     fn vectors(&mut self, binary: &Binary, left: &Block, right: &Block) -> Result<Block, Failure> {
         let matching = &binary.matching;
-        let (fill_left, fill_right) = (matching.fill_left, matching.fill_right);
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) = if swapped { (fill_right, fill_left) } else { (fill_left, fill_right) };
+        // Not swapped, also with group_right: Prometheus' `fill_left` always stands in for the "many" side there.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let mut join = Join::new(binary, many, one, swapped);
         for step in 0..left.steps {
             self.check_deadline(step)?;
@@ -42,7 +42,9 @@ impl Evaluator<'_> {
             for (row, value) in many.at(step) {
                 let partner = join.one_at[join.many_groups[row]];
                 match (partner, fill_one) {
-                    (Some(partner), _) => join.pair(step, (Some(row), value), (Some(partner), one.get(partner, step)))?,
+                    (Some(partner), _) => {
+                        join.pair(step, (Some(row), value), (Some(partner), one.get(partner, step)))?
+                    }
                     (None, Some(fill)) => join.pair(step, (Some(row), value), (None, fill))?,
                     (None, None) => {}
                 }
@@ -221,7 +223,8 @@ impl<'a> Join<'a> {
         };
         let is_one_to_one = self.binary.matching.cardinality == Cardinality::OneToOne;
         if is_one_to_one && self.matched[group] {
-            let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+            let message =
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
             return Err(Failure::Failed(message.to_owned()));
         }
         if !is_one_to_one && !self.results.insert((group, result)) {

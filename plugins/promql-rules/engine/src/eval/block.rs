@@ -77,7 +77,9 @@ impl Block {
 
     /// The series that have a value at a step.
     pub(crate) fn at(&self, step: usize) -> impl Iterator<Item = (usize, f64)> {
-        (0..self.rows.len()).map(move |row| (row, self.get(row, step))).filter(|&(_, value)| !is_absent(value))
+        (0..self.rows.len())
+            .map(move |row| (row, self.get(row, step)))
+            .filter(|&(_, value)| !is_absent(value))
     }
 
     /// How many values there are.

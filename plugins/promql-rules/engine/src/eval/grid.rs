@@ -31,7 +31,11 @@ impl Grid {
             return Some(Self { start_ms, step_ms, count: 0 });
         }
         let count = (end_ms - start_ms) / step_ms + 1;
-        usize::try_from(count).ok().filter(|&count| count <= max).map(|count| Self { start_ms, step_ms, count })
+        usize::try_from(count).ok().filter(|&count| count <= max).map(|count| Self {
+            start_ms,
+            step_ms,
+            count,
+        })
     }
 
     /// The time of a step, which must be below `count` and so cannot overflow.

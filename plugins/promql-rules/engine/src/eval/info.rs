@@ -91,7 +91,11 @@ impl Evaluator<'_> {
                             continue;
                         }
                     } else {
-                        labels = Rc::new(joined(&labels, infos.iter().map(|&row| &*times.rows[row].labels), &data)?);
+                        labels = Rc::new(joined(
+                            &labels,
+                            infos.iter().map(|&row| &*times.rows[row].labels),
+                            &data,
+                        )?);
                     }
                 }
                 let place = output.row(Row { labels, drop_name: known.drop_name });
@@ -150,15 +154,18 @@ fn joined<'a>(
     Ok(labels.finish())
 }
 
+/// Whether a label's value meets a condition.
+type Test = Box<dyn Fn(&str) -> bool>;
+
 /// Whether labels meet all conditions.
 fn matches_all(matchers: &[Matcher]) -> Result<impl Fn(&Labels) -> bool, Failure> {
-    let mut tests: Vec<(String, Box<dyn Fn(&str) -> bool>)> = Vec::new();
+    let mut tests: Vec<(String, Test)> = Vec::new();
     for Matcher { name, op, value } in matchers {
         let value = value.clone();
         let regex = |pattern: &str| {
             anchored(pattern).map_err(|error| Failure::Failed(format!("invalid regular expression: {error}")))
         };
-        let test: Box<dyn Fn(&str) -> bool> = match op {
+        let test: Test = match op {
             MatchOp::Equal => Box::new(move |text| text == value),
             MatchOp::NotEqual => Box::new(move |text| text != value),
             MatchOp::Regex => {

@@ -155,12 +155,14 @@ impl Query {
             return Err(Failure::Failed(message));
         }
         if step_ms <= 0 || end_ms < start_ms {
-            return Err(Failure::Failed("a range needs a step above zero and an end not before its start".into()));
+            return Err(Failure::Failed(
+                "a range needs a step above zero and an end not before its start".into(),
+            ));
         }
         let span = Span { start_ms, end_ms, step_ms };
         let mut evaluator = Evaluator::prepare(&self.expr, span, storage, options)?;
-        let grid = Grid::between(start_ms, end_ms, step_ms, options.max_samples)
-            .ok_or(Failure::TooManySamples)?;
+        let grid =
+            Grid::between(start_ms, end_ms, step_ms, options.max_samples).ok_or(Failure::TooManySamples)?;
         let value = evaluator.range_value(&self.expr, grid)?;
         Ok(evaluator.answer(value, &self.text))
     }

@@ -43,9 +43,14 @@ impl Planner<'_> {
             Node::Subquery(subquery) => {
                 let times = self.shifted(times, subquery.shift);
                 let step = subquery.step_ms.unwrap_or(self.options.subquery_step_ms);
-                let inner =
-                    grid::subquery(times.first, times.last, subquery.range_ms, step, self.options.max_samples)
-                        .ok_or(Failure::TooManySamples)?;
+                let inner = grid::subquery(
+                    times.first,
+                    times.last,
+                    subquery.range_ms,
+                    step,
+                    self.options.max_samples,
+                )
+                .ok_or(Failure::TooManySamples)?;
                 let times = Times { first: inner.start_ms, last: inner.last() };
                 self.visit(&subquery.expr, times)
             }

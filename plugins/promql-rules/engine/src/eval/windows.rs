@@ -163,7 +163,9 @@ fn check_arguments(op: OverTime, arguments: &[f64]) -> Result<(), Failure> {
     for (name, sign, value) in [("smoothing", "sf", arguments[0]), ("trend", "tf", arguments[1])] {
         if value <= 0.0 || value >= 1.0 {
             let got = plain(value);
-            return Err(Failure::Failed(format!("invalid {name} factor. Expected: 0 < {sign} < 1, got: {got}")));
+            return Err(Failure::Failed(format!(
+                "invalid {name} factor. Expected: 0 < {sign} < 1, got: {got}"
+            )));
         }
     }
     Ok(())
@@ -172,7 +174,8 @@ fn check_arguments(op: OverTime, arguments: &[f64]) -> Result<(), Failure> {
 /// The series of a block as if they were stored.
 fn columns(block: &Block, grid: Grid) -> Vec<Series> {
     let column = |row: usize| {
-        let samples = grid.times().zip(block.series(row).iter().copied()).filter(|&(_, value)| !is_absent(value));
+        let samples =
+            grid.times().zip(block.series(row).iter().copied()).filter(|&(_, value)| !is_absent(value));
         let (times, values) = samples.unzip();
         Series { labels: block.rows[row].labels.clone(), times, values }
     };

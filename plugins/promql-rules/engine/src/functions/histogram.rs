@@ -39,12 +39,12 @@ pub(crate) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Raised>) {
 fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
     let last = buckets.len() - 1;
     let observations = buckets[last].count;
-    // No comparison that is not sure to hold: counts may be NaN.
     if last == 0 || observations == 0.0 {
         return f64::NAN;
     }
     let mut rank = q * observations;
-    let found = buckets[..last].partition_point(|bucket| !(bucket.count >= rank));
+    let found = buckets[..last]
+        .partition_point(|bucket| bucket.count < rank || bucket.count.is_nan() || rank.is_nan());
     if found == last {
         return buckets[last - 1].bound;
     }

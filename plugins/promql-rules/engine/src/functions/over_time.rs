@@ -177,7 +177,8 @@ mod tests {
 
     fn of(op: OverTime, values: &[f64]) -> Option<f64> {
         let times: Vec<i64> = (1..=values.len() as i64).map(|n| n * 1_000).collect();
-        let window = Window { times: &times, values, start_ms: 0, end_ms: 9_000, time_ms: 9_000, range_ms: 9_000 };
+        let window =
+            Window { times: &times, values, start_ms: 0, end_ms: 9_000, time_ms: 9_000, range_ms: 9_000 };
         op.apply(&window, &[0.5])
     }
 
@@ -193,7 +194,7 @@ mod tests {
             (OverTime::Stdvar, 0.5),
             (OverTime::Changes, 2.0),
             (OverTime::Resets, 1.0),
-            (OverTime::Mad, 0.0),
+            (OverTime::Mad, 0.5),
             (OverTime::Quantile, 2.0),
             (OverTime::TimeOfMax, 2.0),
             (OverTime::TimeOfMin, 1.0),

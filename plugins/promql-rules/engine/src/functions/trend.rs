@@ -49,7 +49,14 @@ mod tests {
     #[test]
     fn a_line_is_found_exactly() {
         let times = [0, 1_000, 2_000];
-        let window = |values| Window { times: &times, values, start_ms: -1, end_ms: 2_000, time_ms: 2_000, range_ms: 2_001 };
+        let window = |values| Window {
+            times: &times,
+            values,
+            start_ms: -1,
+            end_ms: 2_000,
+            time_ms: 2_000,
+            range_ms: 2_001,
+        };
         assert_eq!(regression(&window(&[1.0, 3.0, 5.0]), 2_000).unwrap(), (2.0, 5.0));
         assert_eq!(regression(&window(&[4.0, 4.0, 4.0]), 2_000).unwrap(), (0.0, 4.0));
         assert_eq!(smoothing(&window(&[1.0, 3.0, 5.0]), 0.5, 0.5).unwrap(), 5.0);

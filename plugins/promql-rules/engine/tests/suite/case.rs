@@ -6,7 +6,7 @@ use regex::Regex;
 use crate::notation::{Block, Line, Point, duration, line, quoted};
 use crate::store::Store;
 
-pub enum Verdict {
+pub(crate) enum Verdict {
     Passed,
     /// With the reason.
     LeftOut(String),
@@ -46,7 +46,7 @@ impl Pattern {
 }
 
 /// Runs a block that begins with `eval`.
-pub fn run(block: &Block<'_>, store: &mut Store, max_samples: usize) -> Verdict {
+pub(crate) fn run(block: &Block<'_>, store: &mut Store, max_samples: usize) -> Verdict {
     let Some((when, expression, mut expected)) = command(block.lines[0]) else {
         return Verdict::LeftOut("the command is not understood".into());
     };
@@ -75,13 +75,20 @@ pub fn run(block: &Block<'_>, store: &mut Store, max_samples: usize) -> Verdict 
     let verdict = check(&answer, when, &expected);
     match (verdict, when, &query) {
         (Err(reason), _, _) => {
-            let unsupported = matches!(&answer, Err(Failure::Parse(e)) if e.message.contains("not supported"));
-            if unsupported { Verdict::LeftOut(reason) } else { Verdict::Failed(format!("{expression}: {reason}")) }
+            let unsupported =
+                matches!(&answer, Err(Failure::Parse(e)) if e.message.contains("not supported"));
+            if unsupported {
+                Verdict::LeftOut(reason)
+            } else {
+                Verdict::Failed(format!("{expression}: {reason}"))
+            }
         }
-        (Ok(()), When::Instant(time), Ok(query)) => match as_range(query, time, &expected, &answer, store, &options) {
-            Ok(()) => Verdict::Passed,
-            Err(reason) => Verdict::Failed(format!("{expression}: as a range query: {reason}")),
-        },
+        (Ok(()), When::Instant(time), Ok(query)) => {
+            match as_range(query, time, &expected, &answer, store, &options) {
+                Ok(()) => Verdict::Passed,
+                Err(reason) => Verdict::Failed(format!("{expression}: as a range query: {reason}")),
+            }
+        }
         (Ok(()), _, _) => Verdict::Passed,
     }
 }
@@ -118,9 +125,12 @@ fn evaluate(
 
 fn command(text: &str) -> Option<(When, String, Expected)> {
     let mut expected = Expected::default();
-    let instant = Regex::new(r"^(?i)eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(\S+)\s+)?(.+)$").ok()?;
-    let range =
-        Regex::new(r"^(?i)eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)$").ok()?;
+    let instant =
+        Regex::new(r"^(?i)eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(\S+)\s+)?(.+)$").ok()?;
+    let range = Regex::new(
+        r"^(?i)eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)$",
+    )
+    .ok()?;
     let (when, kind, expression) = if let Some(found) = instant.captures(text) {
         let time = found.get(2).map_or(Some(0), |time| duration(time.as_str()))?;
         (When::Instant(time), found.get(1), found[3].to_owned())
@@ -192,7 +202,8 @@ fn check_notes(answer: &Answer, expected: &Expected) -> Result<(), String> {
         if expected.notes.iter().any(|(k, _)| *k == format!("no_{kind}")) && !texts.is_empty() {
             return Err(format!("no {kind} expected, got {texts:?}"));
         }
-        let fits = |pattern: &Option<Pattern>, text: &String| pattern.as_ref().is_none_or(|p| p.matches(text));
+        let fits =
+            |pattern: &Option<Pattern>, text: &String| pattern.as_ref().is_none_or(|p| p.matches(text));
         if !wanted.iter().all(|(_, pattern)| texts.iter().any(|text| fits(pattern, text))) {
             return Err(format!("{kind} {wanted:?} expected, got {texts:?}"));
         }
@@ -218,7 +229,8 @@ fn check_value(value: &Value, when: When, expected: &Expected) -> Result<(), Str
                 (None, When::Range { start, end, step }) => (start, end, step),
                 (None, When::Instant(_)) => return Err("a range vector was not expected".into()),
             };
-            let got: Vec<_> = series.iter().map(|series| (&*series.labels, grid(series, start, end, step))).collect();
+            let got: Vec<_> =
+                series.iter().map(|series| (&*series.labels, grid(series, start, end, step))).collect();
             let mut lines = expected.lines.clone();
             if let Some(value) = expected.scalar {
                 lines.push(Line { labels: Labels::default(), points: vec![Some(Point::Float(value))] });
@@ -294,7 +306,8 @@ fn as_range(
     if of_query || expected.is_range_vector.is_some() {
         return Ok(());
     }
-    let range = query.range(time - 60_000, time + 60_000, 60_000, store, options).map_err(|e| e.to_string())?;
+    let range =
+        query.range(time - 60_000, time + 60_000, 60_000, store, options).map_err(|e| e.to_string())?;
     if store.met_native {
         return Ok(());
     }

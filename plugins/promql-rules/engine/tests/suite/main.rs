@@ -42,7 +42,9 @@ fn run_text(name: &str, text: &str) -> Outcome {
         } else {
             match run(&block, &mut store, MAX_SAMPLES) {
                 Verdict::Passed => outcome.passed += 1,
-                Verdict::LeftOut(reason) => outcome.left_out.push(format!("{name}:{}: {reason}", block.number)),
+                Verdict::LeftOut(reason) => {
+                    outcome.left_out.push(format!("{name}:{}: {reason}", block.number))
+                }
                 Verdict::Failed(reason) => outcome.failed.push(format!("{name}:{}: {reason}", block.number)),
             }
         }

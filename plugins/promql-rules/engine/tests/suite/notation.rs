@@ -4,27 +4,27 @@ use promql_engine::{Label, Labels, STALE_MARKER};
 
 /// Series of a `load` or of what is expected.
 #[derive(Debug, Clone)]
-pub struct Line {
-    pub labels: Labels,
+pub(crate) struct Line {
+    pub(crate) labels: Labels,
     /// One for each step, none for a gap. Native histograms are only noted.
-    pub points: Vec<Option<Point>>,
+    pub(crate) points: Vec<Option<Point>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Point {
+pub(crate) enum Point {
     Float(f64),
     Native,
 }
 
 /// A block of a file: its first line's number, from one, and its lines.
 #[derive(Debug)]
-pub struct Block<'a> {
-    pub number: usize,
-    pub lines: Vec<&'a str>,
+pub(crate) struct Block<'a> {
+    pub(crate) number: usize,
+    pub(crate) lines: Vec<&'a str>,
 }
 
 /// The blocks between empty lines and comments.
-pub fn blocks(text: &str) -> Vec<Block<'_>> {
+pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks: Vec<Block<'_>> = Vec::new();
     let mut open = false;
     for (index, line) in text.lines().enumerate() {
@@ -34,7 +34,7 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
         } else if open {
             blocks.last_mut().expect("a block is open").lines.push(line);
         } else {
-            open = true;
+            open = !line.eq_ignore_ascii_case("clear");
             blocks.push(Block { number: index + 1, lines: vec![line] });
         }
     }
@@ -42,7 +42,7 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
 }
 
 /// `name{label="value",…} points`, or `{"name",label="value"} points`.
-pub fn line(text: &str) -> Option<Line> {
+pub(crate) fn line(text: &str) -> Option<Line> {
     let (mut labels, mut rest) = (Vec::new(), text);
     let name_end = rest.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(rest.len());
     if name_end > 0 {
@@ -84,7 +84,7 @@ fn label<'a>(text: &'a str, labels: &mut Vec<Label>) -> Option<&'a str> {
 }
 
 /// A quoted text and what follows it.
-pub fn quoted(text: &str) -> Option<(String, &str)> {
+pub(crate) fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|c| "\"'`".contains(*c))?;
     let mut value = String::new();
     let mut chars = text.char_indices().skip(1);
@@ -106,16 +106,21 @@ fn points(text: &str) -> Option<Vec<Option<Point>>> {
     let mut points = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let end = if rest.starts_with("{{") || rest.contains("{{") && !rest.split("{{").next()?.contains(' ') {
-            let close = rest.find("}}")? + 2;
-            close + rest[close..].find(char::is_whitespace).unwrap_or(rest.len() - close)
-        } else {
-            rest.find(char::is_whitespace).unwrap_or(rest.len())
-        };
+        let end = word_len(rest);
         point(&rest[..end], &mut points)?;
         rest = rest[end..].trim_start();
     }
     Some(points)
+}
+
+/// Up to the next blank that is not within braces.
+fn word_len(text: &str) -> usize {
+    let mut depth = 0i32;
+    let mut is_end = |(_, c): &(usize, char)| {
+        depth += i32::from(*c == '{') - i32::from(*c == '}');
+        depth == 0 && c.is_whitespace()
+    };
+    text.char_indices().find(|at| is_end(at)).map_or(text.len(), |(index, _)| index)
 }
 
 fn point(word: &str, points: &mut Vec<Option<Point>>) -> Option<()> {
@@ -133,7 +138,10 @@ fn point(word: &str, points: &mut Vec<Option<Point>>) -> Option<()> {
         return Some(());
     }
     if base == "stale" {
-        points.extend(std::iter::repeat_n(Some(Point::Float(f64::from_bits(STALE_MARKER))), times.unwrap_or(0) + 1));
+        points.extend(std::iter::repeat_n(
+            Some(Point::Float(f64::from_bits(STALE_MARKER))),
+            times.unwrap_or(0) + 1,
+        ));
         return Some(());
     }
     let Some(times) = times else {
@@ -165,7 +173,7 @@ fn signed(text: &str) -> Option<f64> {
 }
 
 /// A duration in milliseconds.
-pub fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     if let Ok(seconds) = rest.parse::<f64>() {
         let ms = (seconds * 1_000.0).round() as i64;

@@ -11,15 +11,15 @@ use regex::Regex;
 use crate::notation::{Line, Point};
 
 #[derive(Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     series: BTreeMap<String, (Rc<Labels>, BTreeMap<i64, Point>)>,
     /// Whether a request met a sample that is a native histogram.
-    pub met_native: bool,
+    pub(crate) met_native: bool,
 }
 
 impl Store {
     /// Adds the series of a line, the first sample at time zero.
-    pub fn load(&mut self, line: Line, step_ms: i64, with_native: bool) {
+    pub(crate) fn load(&mut self, line: Line, step_ms: i64, with_native: bool) {
         if with_native && let Some(base) = line.labels.metric_name().strip_suffix("_bucket") {
             let labels = line.labels.iter().filter(|label| !["le", "__name__"].contains(&label.name()));
             let labels = Labels::new(labels.cloned().chain([Label::new("__name__", base)]));
@@ -68,12 +68,16 @@ fn trim(series: &mut Series, wanted: Wanted) {
     match wanted {
         Wanted::Marked => {}
         Wanted::All => samples.retain(|&(_, value)| !is_marker(value)),
-        Wanted::Latest => samples = samples.into_iter().skip(last).filter(|&(_, value)| !is_marker(value)).collect(),
+        Wanted::Latest => {
+            samples = samples.into_iter().skip(last).filter(|&(_, value)| !is_marker(value)).collect()
+        }
     }
     (series.times, series.values) = samples.into_iter().unzip();
 }
 
-fn test(matcher: &Matcher) -> Result<Box<dyn Fn(&Labels) -> bool>, StorageError> {
+type Test = Box<dyn Fn(&Labels) -> bool>;
+
+fn test(matcher: &Matcher) -> Result<Test, StorageError> {
     let Matcher { name, op, value } = matcher.clone();
     let regex = Regex::new(&format!("^(?s:{value})$"));
     Ok(match op {
