@@ -221,6 +221,7 @@ impl View for Agent {
             stream: "/var/log/x".into(),
             offset: Some(7),
             record: None,
+            retracted: None,
         };
         Ok(Findings { findings: vec![finding], truncated: false })
     }
@@ -236,6 +237,7 @@ impl View for Agent {
             annotations: Pairs::default(),
             value: Some(93.5),
             active_since: Time(0),
+            silenced_by: Some("0123456789abcdef".into()),
         }]
     }
 
@@ -275,7 +277,7 @@ fn the_agents_answers_are_shown_with_control_characters_escaped() {
         folder.path(),
         "alerts --socket agent.sock",
         0,
-        &["firing   thresholds/memory for", "value 93.5"],
+        &["firing   thresholds/memory for", "value 93.5", "silenced by 0123456789abcdef"],
         &[],
     );
     check(

@@ -3,6 +3,7 @@
 mod agent;
 mod journal;
 mod plugins;
+mod scrape;
 mod sources;
 mod upstream;
 
@@ -20,6 +21,8 @@ pub const TARGETS: &[Target] = &[
     sources::FRAMING,
     sources::ASSEMBLER,
     sources::CHECKPOINT,
+    scrape::EXPOSITION,
+    scrape::TARGETS,
     upstream::LANE,
     upstream::CURSOR,
     upstream::RELABEL,

@@ -12,9 +12,9 @@ use picket::model::{
     AlertEvent, AlertState, Digest, EventId, Finding, Frame, Label, Origin, Sample, Severity,
 };
 use picket_forwarders::fluent::wire::Message::{Ack, Helo, Pong};
-use picket_forwarders::http::{Answer, Judgement, MAX_RETRY_AFTER, retry_after};
+use picket_http::{Answer, Judgement, MAX_RETRY_AFTER, retry_after};
 use picket_forwarders::otlp::encode::{Context, Signal};
-use picket_forwarders::relabel::{MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
+use picket_relabel::{MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use picket_forwarders::select::{self, Select};
 use picket_forwarders::webhook::template::Template;
 use picket_forwarders::{alertmanager, fluent, remote_write, webhook};
@@ -337,7 +337,7 @@ fn labels(frame: &Frame) -> &[Label] {
         Frame::Finding(finding) => &finding.attributes,
         Frame::Alert(alert) => &alert.labels,
         Frame::Sample(sample) => &sample.labels,
-        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) => &[],
+        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => &[],
     }
 }
 
@@ -379,6 +379,7 @@ fn frames() -> Vec<Frame> {
         annotations: vec![label("summary", "/ is 97 % full.")],
         value: 0.97,
         active_since: time - 60_000_000_000,
+        silenced_by: None,
     };
     vec![sample(0.5), sample(f64::NAN), Frame::Finding(finding), Frame::Alert(alert)]
 }

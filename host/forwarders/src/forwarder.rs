@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use picket_http::NoAnswer;
 use picket_model::{Digest, Frame, FrameKind};
 
 /// Frames that are handed over together, and acknowledged together.
@@ -108,6 +109,15 @@ impl SendError {
     }
 }
 
+impl From<NoAnswer> for SendError {
+    fn from(none: NoAnswer) -> Self {
+        match none {
+            NoAnswer::Tls { .. } | NoAnswer::NotSent { .. } => Self::unusable(none.to_string()),
+            _ => Self::later(none.to_string()),
+        }
+    }
+}
+
 impl Sent {
     /// With everything accepted.
     pub fn all() -> Self {
@@ -137,5 +147,24 @@ pub fn explained(error: &io::Error) -> String {
     match remedy(error) {
         Some(remedy) => format!("{error}: {remedy}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_person_can_mend_is_not_tried_again_at_once() {
+        let (to, cause) = (String::new(), String::new());
+        let tls = NoAnswer::Tls { to: to.clone(), cause: cause.clone() };
+        for unusable in [tls, NoAnswer::NotSent { cause: cause.clone() }] {
+            assert!(matches!(SendError::from(unusable), SendError::Unusable { .. }));
+        }
+        for later in
+            [NoAnswer::Connect { to: to.clone(), cause: cause.clone() }, NoAnswer::Broken { to, cause }]
+        {
+            assert!(matches!(SendError::from(later), SendError::Later { after: None, .. }));
+        }
     }
 }

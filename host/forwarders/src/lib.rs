@@ -1,6 +1,6 @@
 //! How frames are handed to each kind of receiver: one module for each, with `config` (what can be set),
 //! `encode` (frames in the receiver's format, pure) and `send` (hands a batch over), and what they share:
-//! the HTTP client with TLS, filters and relabelling, and the waiting after failures.
+//! filters, batches, and the waiting after failures. The HTTP client and relabelling are crates of their own.
 //!
 //! It reads no journal, keeps no cursor and starts no thread: the agent's drains do, and call a [`Forwarder`]
 //! from threads of their own, which may block.
@@ -9,18 +9,13 @@
 pub mod alertmanager;
 pub mod file;
 pub mod fluent;
-pub mod http;
 pub mod otlp;
-pub mod relabel;
 pub mod remote_write;
-pub mod secret;
 pub mod select;
-pub mod tls;
 pub mod webhook;
 
 mod backoff;
 mod batch;
-mod compression;
 mod forwarder;
 mod link;
 mod progress;
@@ -31,6 +26,5 @@ mod tests;
 
 pub use backoff::{Backoff, Config as BackoffConfig};
 pub use batch::{BatchConfig, BatchLimits};
-pub use compression::Compression;
 pub use forwarder::{Batch, Forwarder, Refused, SendError, Sent, Unnamed, explained, remedy};
 pub use link::{Description, Link, MetricType};

@@ -1,8 +1,10 @@
 //! What the agent gives a forwarder to work with. Clones share the same.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use picket_http::Net;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -30,26 +32,20 @@ pub struct Description {
 
 /// Lists what metrics are.
 type Descriptions = Arc<dyn Fn() -> Vec<Description> + Send + Sync>;
-/// Told of each answer.
-type RoundTrips = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// What a forwarder works with.
 #[derive(Clone)]
 pub struct Link {
-    /// Where its network connections run; a forwarder itself may block.
-    pub runtime: Handle,
     /// This machine's name, for labels and handshakes.
     pub node: Arc<str>,
-    stop: watch::Receiver<Option<Instant>>,
+    net: Net,
     descriptions: Descriptions,
-    round_trips: RoundTrips,
 }
 
 impl Link {
     /// With a channel that tells until when requests may go on, once the agent stops.
     pub fn new(runtime: Handle, node: &str, stop: watch::Receiver<Option<Instant>>) -> Self {
-        let (descriptions, round_trips) = (Arc::new(Vec::new), Arc::new(|_| ()));
-        Self { runtime, node: node.into(), stop, descriptions, round_trips }
+        Self { node: node.into(), net: Net::new(runtime, stop), descriptions: Arc::new(Vec::new) }
     }
 
     /// With the descriptions of the metrics whose samples are sent.
@@ -62,7 +58,7 @@ impl Link {
     /// Telling how long each answer took.
     #[must_use]
     pub fn timing(mut self, round_trips: impl Fn(Duration) + Send + Sync + 'static) -> Self {
-        self.round_trips = Arc::new(round_trips);
+        self.net = self.net.timing(round_trips);
         self
     }
 
@@ -70,37 +66,13 @@ impl Link {
     pub fn descriptions(&self) -> Vec<Description> {
         (self.descriptions)()
     }
+}
 
-    /// An answer came after so long.
-    pub fn answered(&self, after: Duration) {
-        (self.round_trips)(after);
-    }
+/// A forwarder's link is used as what its connections run on, too.
+impl Deref for Link {
+    type Target = Net;
 
-    /// Whether there is no more time.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.borrow().is_some_and(|until| until <= Instant::now())
-    }
-
-    /// Returns when there is no more time: what waits for the network waits for this as well.
-    pub async fn stopped(&self) {
-        let mut stop = self.stop.clone();
-        loop {
-            let until = *stop.borrow_and_update();
-            let changed = match until {
-                Some(until) => tokio::select! {
-                    () = tokio::time::sleep_until(until.into()) => return,
-                    changed = stop.changed() => changed,
-                },
-                None => stop.changed().await,
-            };
-            if changed.is_err() {
-                // Nobody is left who could say until when: the last word counts.
-                match until {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
-                    None => std::future::pending().await,
-                }
-                return;
-            }
-        }
+    fn deref(&self) -> &Net {
+        &self.net
     }
 }

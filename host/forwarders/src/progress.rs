@@ -41,7 +41,8 @@ impl<K: Copy + PartialEq> Part<K> {
 
 impl<K: Copy + PartialEq> Progress<K> {
     /// All of a batch, with one part for each place that its kinds go to, in the order in which they come first.
-    pub(crate) fn new(batch: &Batch, place: impl Fn(FrameKind) -> K) -> Self {
+    /// `place` is asked once for each frame, in their order.
+    pub(crate) fn new(batch: &Batch, mut place: impl FnMut(FrameKind) -> K) -> Self {
         let mut left: VecDeque<Part<K>> = VecDeque::new();
         for (at, frame) in batch.frames.iter().enumerate() {
             let to = place(frame.kind());

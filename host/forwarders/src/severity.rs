@@ -9,7 +9,7 @@ pub(crate) fn of(frame: &Frame) -> Option<Severity> {
         Frame::Finding(finding) => Some(finding.severity),
         Frame::Verdict(verdict) => Some(of_verdict(verdict)),
         Frame::Alert(alert) => of_alert(alert),
-        Frame::Sample(_) | Frame::Evidence(_) | Frame::Notice(_) => None,
+        Frame::Sample(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => None,
     }
 }
 

@@ -146,8 +146,11 @@ pub struct AlertEvent {
     pub annotations: Vec<Label>,
     /// The value of the last evaluation at which it held.
     pub value: f64,
-    /// Unix time in nanoseconds since when it has held.
+    /// Unix time in nanoseconds since when it has held. A step of the clock moves it.
     pub active_since: u64,
+    /// The silence it is under; absent when under none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced_by: Option<String>,
 }
 
 /// The bits of the NaN that says that a series ends here, and no value: Prometheus' stale marker, as its remote
@@ -238,6 +241,42 @@ pub enum LifecycleEvent {
     ThreadEnded,
 }
 
+/// Findings and verdicts that were committed before, and are taken back: they were wrong. Receivers know them by
+/// their ids. A result with such an id that comes after it is a new one and stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retraction {
+    /// Unique name of the retraction itself.
+    pub id: EventId,
+    /// Unix time in nanoseconds at which they were taken back.
+    pub time: u64,
+    /// Whose results are taken back: all are of this generation.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Who took them back.
+    pub by: RetractedBy,
+    /// Why, in one sentence, of at most [`MAX_RETRACTION_REASON_BYTES`].
+    pub reason: String,
+    /// The ids of what is taken back: one at least, and at most [`MAX_RETRACTS`].
+    pub retracts: Vec<EventId>,
+}
+
+/// The most ids in one retraction: about 34 KiB of JSON, which the narrowest receivers take. More are several
+/// retractions.
+pub const MAX_RETRACTS: usize = 1000;
+
+/// The longest reason of a retraction: it stands in each of them, and is a sentence.
+pub const MAX_RETRACTION_REASON_BYTES: usize = 1 << 10;
+
+/// Who took results back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetractedBy {
+    /// A person, by a command.
+    Operator,
+    /// The agent, because it has refused the generation.
+    Agent,
+}
+
 /// The unit of the journal. `kind` tells which one in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -254,6 +293,9 @@ pub enum Frame {
     Evidence(Evidence),
     /// See [`Notice`].
     Notice(Notice),
+    /// See [`Retraction`]. Agents older than it pass over the whole record that holds one, and count that; it is
+    /// committed alone, so that they lose nothing else.
+    Retraction(Retraction),
 }
 
 /// Bytes of a record: text with replaced invalid UTF-8 in JSON, bytes in MessagePack.
@@ -313,6 +355,13 @@ mod tests {
         }
     }
 
+    fn retraction() -> Frame {
+        let Evidence { id, origin, .. } = evidence();
+        let retracts = vec![id, EventId([0; 16]), EventId([0xff; 16])];
+        let (by, reason) = (RetractedBy::Operator, "A rule was wrong.".into());
+        Frame::Retraction(Retraction { id, time: 1, origin, by, reason, retracts })
+    }
+
     #[test]
     fn a_frame_survives_message_pack() {
         for frame in [
@@ -352,6 +401,7 @@ mod tests {
                 annotations: vec![],
                 value: f64::NEG_INFINITY,
                 active_since: 1,
+                silenced_by: Some("0123456789abcdef".into()),
             }),
             Frame::Notice(Notice {
                 id: evidence().id,
@@ -361,10 +411,32 @@ mod tests {
                 reason: String::new(),
             }),
             Frame::Sample(Sample { name: "up".into(), labels: vec![], time: 3, value: f64::INFINITY }),
+            retraction(),
         ] {
             let packed = rmp_serde::to_vec_named(&frame).unwrap();
             assert_eq!(rmp_serde::from_slice::<Frame>(&packed).unwrap(), frame);
         }
+    }
+
+    #[test]
+    fn an_alert_of_before_silences_is_read() {
+        let event = AlertEvent {
+            id: evidence().id,
+            time: 1,
+            origin: evidence().origin,
+            group: "g".into(),
+            rule: "r".into(),
+            state: AlertState::Firing,
+            labels: vec![],
+            annotations: vec![],
+            value: 1.0,
+            active_since: 1,
+            silenced_by: None,
+        };
+        let packed = rmp_serde::to_vec_named(&Frame::Alert(event.clone())).unwrap();
+        let key = b"silenced_by";
+        assert!(!packed.windows(key.len()).any(|bytes| bytes == key), "as it was written then");
+        assert_eq!(rmp_serde::from_slice::<Frame>(&packed).unwrap(), Frame::Alert(event));
     }
 
     #[test]
@@ -386,5 +458,8 @@ mod tests {
         assert_eq!(json["kind"], "evidence");
         assert_eq!(json["plugin"], "p");
         assert_eq!(json["record"], "\u{fffd}a");
+        let json = serde_json::to_value(retraction()).unwrap();
+        assert_eq!((&json["kind"], &json["by"]), (&"retraction".into(), &"operator".into()));
+        assert_eq!(json["retracts"][2], "f".repeat(32));
     }
 }

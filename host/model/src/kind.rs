@@ -22,12 +22,21 @@ pub enum FrameKind {
     Evidence,
     /// A [`super::Notice`].
     Notice,
+    /// A [`super::Retraction`].
+    Retraction,
 }
 
 impl FrameKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Finding, Self::Verdict, Self::Alert, Self::Sample, Self::Evidence, Self::Notice];
+    pub const ALL: [Self; 7] = [
+        Self::Finding,
+        Self::Verdict,
+        Self::Alert,
+        Self::Sample,
+        Self::Evidence,
+        Self::Notice,
+        Self::Retraction,
+    ];
 }
 
 impl Frame {
@@ -40,6 +49,7 @@ impl Frame {
             Self::Sample(_) => FrameKind::Sample,
             Self::Evidence(_) => FrameKind::Evidence,
             Self::Notice(_) => FrameKind::Notice,
+            Self::Retraction(_) => FrameKind::Retraction,
         }
     }
 
@@ -52,6 +62,7 @@ impl Frame {
             Self::Sample(sample) => sample.time,
             Self::Evidence(evidence) => evidence.time,
             Self::Notice(notice) => notice.time,
+            Self::Retraction(retraction) => retraction.time,
         }
     }
 
@@ -64,6 +75,7 @@ impl Frame {
             Self::Sample(_) => None,
             Self::Evidence(evidence) => Some((evidence.id, &evidence.origin)),
             Self::Notice(notice) => Some((notice.id, &notice.origin)),
+            Self::Retraction(retraction) => Some((retraction.id, &retraction.origin)),
         }
     }
 }

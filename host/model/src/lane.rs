@@ -8,7 +8,7 @@ use super::FrameKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Findings, verdicts, alerts, evidence and notices.
+    /// Findings, verdicts, alerts, evidence, notices and retractions.
     Events,
     /// Samples.
     Samples,
@@ -26,7 +26,8 @@ impl Lane {
             | FrameKind::Verdict
             | FrameKind::Alert
             | FrameKind::Evidence
-            | FrameKind::Notice => Self::Events,
+            | FrameKind::Notice
+            | FrameKind::Retraction => Self::Events,
         }
     }
 

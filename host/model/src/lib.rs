@@ -18,8 +18,8 @@ pub use block::{Block, Record, Selection, Stream};
 pub use day::Day;
 pub use digest::{Digest, EventId, ParseDigestError};
 pub use frame::{
-    AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, Notice, Origin, STALE_NAN,
-    Sample, Severity, Verdict, VerdictKind,
+    AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, MAX_RETRACTION_REASON_BYTES,
+    MAX_RETRACTS, Notice, Origin, RetractedBy, Retraction, STALE_NAN, Sample, Severity, Verdict, VerdictKind,
 };
 pub use kind::FrameKind;
 pub use lane::Lane;

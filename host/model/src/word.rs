@@ -1,6 +1,6 @@
 //! The words that stand in JSON, in labels and on the screen for what is one of a few.
 
-use super::{AlertState, FrameKind, Severity, VerdictKind};
+use super::{AlertState, FrameKind, RetractedBy, Severity, VerdictKind};
 
 impl Severity {
     /// As it stands in JSON.
@@ -48,6 +48,17 @@ impl FrameKind {
             Self::Sample => "sample",
             Self::Evidence => "evidence",
             Self::Notice => "notice",
+            Self::Retraction => "retraction",
+        }
+    }
+}
+
+impl RetractedBy {
+    /// As it stands in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Agent => "agent",
         }
     }
 }
@@ -71,5 +82,6 @@ mod tests {
         check(&[Clean, Skipped, Suspicious, Malicious], VerdictKind::word);
         check(&[AlertState::Pending, AlertState::Firing, AlertState::Resolved], AlertState::word);
         check(&FrameKind::ALL, FrameKind::word);
+        check(&[RetractedBy::Operator, RetractedBy::Agent], RetractedBy::word);
     }
 }

@@ -13,12 +13,13 @@ use prometheus::Registry;
 use super::core::{Core, Folders};
 use super::daemon::{brings, place, wanted};
 use super::disk::{self, Refused};
-use super::upstreams;
+use super::{targets, upstreams};
 use crate::config::paths;
 use crate::config::{Checked, Code, Problem};
 use crate::forwarders;
 use crate::lifecycle::trusted::{self, TrustError};
 use crate::lifecycle::{Rejection, StageError, StoreError};
+use crate::sources::SourceConfig;
 use crate::state::{Room, State, StateError};
 
 /// The user id that may do everything.
@@ -34,12 +35,15 @@ pub struct Found {
 }
 
 /// Compiles, links and configures every plugin in a folder that is thrown away, and tries the data folder,
-/// the sources and the forwarders; with `connect` also whether the forwarders' receivers take anything. What is wrong
-/// with a receiver, and not with this machine, is a [`Code::Upstream`].
+/// the sources and the forwarders; with `connect` also whether targets can be scraped and the forwarders' receivers take
+/// anything. What is wrong with a target or a receiver, and not with this machine, is a [`Code::Upstream`].
 pub fn check(checked: &Checked, connect: bool) -> Found {
     let mut found = Found::default();
     data_folder(checked, rustix::process::geteuid().as_raw(), &mut found);
     sources(checked, &mut found);
+    if connect {
+        targets::look(checked, &mut found);
+    }
     upstreams::look(checked, connect, &mut found);
     let problems = &mut found.problems;
     problems.extend(forwarders(checked));
@@ -56,17 +60,24 @@ pub fn check(checked: &Checked, connect: bool) -> Found {
 fn sources(checked: &Checked, found: &mut Found) {
     for (name, source) in &checked.sources {
         let probed = source.probe();
-        let key = format!("sources.{name}.include");
+        let is_scraped = matches!(source, SourceConfig::Prometheus(_));
+        let key = if is_scraped { format!("sources.{name}") } else { format!("sources.{name}.include") };
         for unreadable in &probed.unreadable {
             let (path, error) = (unreadable.path.display(), &unreadable.error);
-            let message = format!("source `{name}` cannot read {path}: {error}");
+            let message = match is_scraped {
+                true => format!("source `{name}`: {path}: {error}"),
+                false => format!("source `{name}` cannot read {path}: {error}"),
+            };
             found.problems.push(checked.problem_at(&key, Code::Source, message).help(&unreadable.remedy));
         }
         for folder in &probed.missing {
             found.notes.push(format!("source `{name}`: {} does not exist (yet)", folder.display()));
         }
         if probed.readable == 0 && probed.missing.is_empty() && probed.unreadable.is_empty() {
-            found.notes.push(format!("source `{name}`: no file is there (yet) that its patterns match"));
+            found.notes.push(match is_scraped {
+                true => format!("source `{name}`: no target is there (yet)"),
+                false => format!("source `{name}`: no file is there (yet) that its patterns match"),
+            });
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::pipeline::events;
 use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
+use crate::pipeline::retract::Retractor;
 use crate::pipeline::route::Router;
 use crate::pipeline::spool::Spool;
 use crate::pipeline::worker;
@@ -43,11 +44,16 @@ pub(super) struct Core {
     pub(super) live: LiveSeries,
     pub(super) router: Arc<Router>,
     pub(super) active_alerts: alerts::ActiveAlerts,
+    pub(super) silences: alerts::Silences,
+    /// The rules of all plugins, for the API.
+    pub(super) rules: alerts::Rules,
     pub(super) lifecycle: Lifecycle,
     /// What workers tell the lifecycle; the control loop hands it over.
     pub(super) heard: Receiver<worker::Event>,
     pub(super) engine: Arc<Engine>,
     pub(super) workers: WorkerMetrics,
+    /// Takes results back.
+    pub(super) retractor: Retractor,
     /// Where people see what passes.
     pub(super) taps: Taps,
     commit_thread: CommitThread,
@@ -93,8 +99,11 @@ impl Core {
         let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
         compiler_metrics::register(&registry, compiler.clone())?;
         let active_alerts = alerts::ActiveAlerts::default();
+        let silences = alerts::Silences::open(state.clone(), now_nanos())?;
+        let rules = alerts::Rules::new(alerts::GroupMetrics::new(&registry)?);
         let (events, heard) = events::events();
         let workers = WorkerMetrics::new(&registry)?;
+        let retractor = Retractor::new(committer.clone(), &registry)?;
         let live = LiveSeries::new(&registry)?;
         let taps = Taps::default();
         let shared = worker::Shared {
@@ -106,6 +115,7 @@ impl Core {
             metrics: workers.clone(),
             events,
             taps: taps.clone(),
+            rules: rules.clone(),
         };
         let router = Arc::new(Router::tapped(taps.clone()));
         let lifecycle = Lifecycle::new(Deps {
@@ -119,6 +129,7 @@ impl Core {
             alerts: AlertDeps {
                 config: alerts::Config { grace: grace(checked), ..Default::default() },
                 active: active_alerts.clone(),
+                silences: silences.clone(),
                 metrics: alerts::Metrics::new(&registry)?,
             },
             metrics: lifecycle::Metrics::new(&registry)?,
@@ -131,10 +142,13 @@ impl Core {
             live,
             router,
             active_alerts,
+            silences,
+            rules,
             lifecycle,
             heard,
             engine,
             workers,
+            retractor,
             taps,
             commit_thread,
         })
@@ -177,11 +191,12 @@ fn compiler(checked: &Checked, folders: &Folders, engine: Arc<Engine>) -> anyhow
     Ok(Compiler::new(engine, config)?)
 }
 
-/// How long the store needs after a start until rules can judge by it: two samples of the slowest host
-/// source, for rates, and an evaluation of rules at their usual 30 seconds.
+/// How long the store needs after a start until rules can judge by it: two samples of the slowest source of samples,
+/// for rates, and an evaluation of rules at their usual 30 seconds.
 fn grace(checked: &Checked) -> Duration {
     let intervals = checked.sources.values().filter_map(|source| match source {
         SourceConfig::Host(config) => Some(config.interval.0),
+        SourceConfig::Prometheus(config) => Some(config.interval.0),
         _ => None,
     });
     intervals.max().unwrap_or(own_metrics::INTERVAL) * 2 + Duration::from_secs(30)

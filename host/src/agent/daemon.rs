@@ -264,8 +264,13 @@ fn maintain(core: &Core) -> anyhow::Result<Every> {
         let kept = |plugin: PluginStatus| plugin.active.map(|active| (plugin.name, active.kept));
         plugins.all().into_iter().filter_map(kept).collect()
     };
-    let mut maintenance =
-        Maintenance::new(core.state.clone(), core.series.clone(), Box::new(kept), &core.registry)?;
+    let mut maintenance = Maintenance::new(
+        core.state.clone(),
+        core.series.clone(),
+        core.silences.clone(),
+        Box::new(kept),
+        &core.registry,
+    )?;
     Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
         .context("no thread can be started for maintenance; raise the limit of processes")
 }
@@ -347,7 +352,7 @@ pub(super) fn brings(checked: &Checked) -> BTreeMap<String, Brings> {
     let brings = |source: &SourceConfig| match source {
         SourceConfig::File(_) => Brings::Records,
         SourceConfig::Directory(_) => Brings::Files,
-        SourceConfig::Host(_) => Brings::Samples,
+        SourceConfig::Host(_) | SourceConfig::Prometheus(_) => Brings::Samples,
     };
     checked.sources.iter().map(|(name, source)| (name.clone(), brings(source))).collect()
 }

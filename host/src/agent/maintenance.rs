@@ -1,6 +1,6 @@
 //! What has to be removed now and then though nobody asks: expired plugin state, verdicts of generations
 //! that serve no more, what is remembered of files that nobody comes across any more, samples that are too
-//! old.
+//! old, silences that ended days ago.
 //!
 //! Each removes in pieces, between which commits go on; what one run does not get done the next one does.
 //! What is remembered of files has no index by its last use, so all of it has to be looked at: such a pass
@@ -14,6 +14,7 @@ use std::time::Duration;
 use picket_series::Store;
 use prometheus::{IntCounterVec, Opts, Registry};
 
+use crate::alerts::Silences;
 use crate::model::{Day, Digest};
 use crate::state::{Place, State, StateError};
 
@@ -38,6 +39,7 @@ pub(super) type Generations = Box<dyn Fn() -> Vec<(String, Vec<Digest>)> + Send>
 pub(super) struct Maintenance {
     state: State,
     series: Arc<Store>,
+    silences: Silences,
     generations: Generations,
     /// Where the pass over what is remembered of files stands; `None` when it is done.
     pass: Option<Place>,
@@ -52,19 +54,21 @@ const EXPIRED: &str = "expired-state";
 const VERDICTS: &str = "former-verdicts";
 const UNUSED: &str = "unused-scans";
 const SAMPLES: &str = "old-samples";
+const SILENCES: &str = "old-silences";
 
 impl Maintenance {
     /// Ready for the first run.
     pub(super) fn new(
         state: State,
         series: Arc<Store>,
+        silences: Silences,
         generations: Generations,
         registry: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str| {
             let counter = IntCounterVec::new(Opts::new(name, help), &["what"])?;
             registry.register(Box::new(counter.clone()))?;
-            for kind in [EXPIRED, VERDICTS, UNUSED, SAMPLES] {
+            for kind in [EXPIRED, VERDICTS, UNUSED, SAMPLES, SILENCES] {
                 counter.with_label_values(&[kind]);
             }
             Ok::<_, prometheus::Error>(counter)
@@ -72,6 +76,7 @@ impl Maintenance {
         Ok(Self {
             state,
             series,
+            silences,
             generations,
             pass: None,
             begun: None,
@@ -79,7 +84,7 @@ impl Maintenance {
                 "picket_maintenance_removed_total",
                 "What was removed because nobody needs it any more: `expired-state` (values of plugins), \
                  `former-verdicts` (of generations that serve no more), `unused-scans` (digests and verdicts \
-                 of files that were not come across for a month), `old-samples`.",
+                 of files that were not come across for a month), `old-samples`, `old-silences`.",
             )?,
             failures: counter(
                 "picket_maintenance_failures_total",
@@ -96,6 +101,10 @@ impl Maintenance {
         }
         self.remove_unused(Day::of(now));
         self.removed.with_label_values(&[SAMPLES]).inc_by(self.series.sweep());
+        match self.silences.sweep(now) {
+            Ok(removed) => self.removed.with_label_values(&[SILENCES]).inc_by(removed as u64),
+            Err(error) => self.failed(SILENCES, &error),
+        }
     }
 
     fn remove(&self, what: &'static str, piece: impl Fn() -> Result<usize, StateError>) {
@@ -192,8 +201,9 @@ mod tests {
 
         let registry = Registry::new();
         let generations: Generations = Box::new(move || vec![("p".to_owned(), vec![serves])]);
+        let silences = Silences::open(state.clone(), start).unwrap();
         let mut maintenance =
-            Maintenance::new(state.clone(), series.clone(), generations, &registry).unwrap();
+            Maintenance::new(state.clone(), series.clone(), silences, generations, &registry).unwrap();
         let counter = maintenance.removed.clone();
         let removed = |what| counter.with_label_values(&[what]).get();
         maintenance.run(start);
@@ -218,8 +228,9 @@ mod tests {
         let digests: Vec<_> = (0..files).map(|number| digest(&number.to_string(), used)).collect();
         state.apply(&digests, Position { segment: 1, offset: 1 }).unwrap();
         let series = series(Arc::default());
+        let silences = Silences::open(state.clone(), 0).unwrap();
         let maintenance =
-            Maintenance::new(state.clone(), series, Box::new(Vec::new), &Registry::new()).unwrap();
+            Maintenance::new(state.clone(), series, silences, Box::new(Vec::new), &Registry::new()).unwrap();
         (table, state, maintenance)
     }
 

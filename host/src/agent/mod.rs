@@ -5,6 +5,7 @@
 //! `upstreams` what would keep its receivers from taking anything, `waiting` is what there is of an agent that cannot
 //! start before its disk has room.
 
+mod alert_view;
 mod check;
 mod compiler_metrics;
 mod control;
@@ -13,16 +14,19 @@ mod daemon;
 mod descriptions;
 mod disk;
 mod every;
+mod found;
 mod lost;
 mod maintenance;
 pub mod oneshot;
 mod own_metrics;
 mod points;
 mod renewals;
+mod retract;
 mod retry;
 mod series;
 mod signals;
 mod sinks;
+mod targets;
 mod upstreams;
 mod view;
 mod waiting;

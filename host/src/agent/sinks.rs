@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use picket_scrape::Described;
 use picket_series::{Clock, Store as SeriesStore};
 
 use super::renewals::Renewals;
@@ -46,7 +47,7 @@ impl Checkpoints for CommittedCheckpoints {
     }
 }
 
-/// Samples of the `host` source: put into the series store and committed. In this order, so that rules hold
+/// Samples of `host` and `prometheus` sources: put into the series store and committed. In this order, so that rules hold
 /// over the host also while nothing can be committed, which is when they are needed. What is not among the samples
 /// of a time, and was the time before, has ended.
 pub(super) struct CommittedSamples {
@@ -86,6 +87,16 @@ impl SampleSink for CommittedSamples {
         if lost == 0 { Ok(()) } else { Err(NotCommitted) }
     }
 
+    fn scraped(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
+        self.show(&samples);
+        let lost = lock(&self.carrier(source)).carry(source, samples);
+        if lost == 0 { Ok(()) } else { Err(NotCommitted) }
+    }
+
+    fn described(&self, described: &[Described]) {
+        described.iter().for_each(|described| describe(&self.series, described));
+    }
+
     fn ended(&self, source: &str) {
         // As early as it can be: a source that follows may have samples of the same series in this moment.
         let ended = self.live.ended(&Owner::Source(source.to_owned()), 0);
@@ -95,6 +106,9 @@ impl SampleSink for CommittedSamples {
         lock(&self.carriers).remove(source);
     }
 }
+
+/// Notes what a metric is. The store keeps samples only; this is the place for when it keeps more.
+fn describe(_series: &SeriesStore, _described: &Described) {}
 
 // A panic under the lock leaves at worst a batch of samples uncounted.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

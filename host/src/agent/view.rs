@@ -8,16 +8,19 @@ use std::time::Instant;
 use picket_journal::Tail;
 use picket_sandbox::Engine;
 
+use super::alert_view::AlertShown;
 use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
-use crate::alerts::ActiveAlerts;
+use super::found;
+use super::retract::Retractions;
+use crate::alerts::{NewSilence, RuleGroup, SilenceError};
 use crate::api::dto::{self, Time};
-use crate::api::{FindingQuery, FindingsError, TapError, View};
-use crate::archive::{Query, SearchError};
+use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
+use crate::archive::Searcher;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
-use crate::model::{Severity, now_nanos};
+use crate::model::now_nanos;
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::state::State;
@@ -29,11 +32,12 @@ pub(super) struct Shown {
     state: State,
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
-    alerts: ActiveAlerts,
+    alerts: AlertShown,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
     taps: Taps,
+    retractions: Retractions,
     parts: Arc<Mutex<Option<Parts>>>,
     facts: Mutex<Facts>,
 }
@@ -62,11 +66,12 @@ impl Shown {
             state: core.state.clone(),
             series: core.series.clone(),
             engine: core.engine.clone(),
-            alerts: core.active_alerts.clone(),
+            alerts: AlertShown::new(core),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
             taps: core.taps.clone(),
+            retractions: Retractions::new(core.retractor.clone()),
             parts,
             facts: Mutex::new(facts),
         };
@@ -180,6 +185,12 @@ impl AgentView {
         Self { shown, control }
     }
 
+    /// For searches outside of the lock: a reload and the stop need it too, and a search may take long. None when the
+    /// agent stops.
+    fn searcher(&self) -> Option<Searcher> {
+        self.shown.parts(|parts| parts.archive.searcher())
+    }
+
     /// The points of a part of the way, with the kinds of sources.
     fn points(&self, way: Way) -> Result<Vec<(String, String)>, TapError> {
         let plugins = || self.shown.statuses.all().into_iter().map(|plugin| (plugin.name, String::new()));
@@ -263,41 +274,35 @@ impl View for AgentView {
     }
 
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<dto::Findings, FindingsError> {
-        let query = Query {
-            since: query.since,
-            until: query.until,
-            min_severity: query.min_severity.filter(|severity| *severity > Severity::Info),
-            plugin: query.plugin.clone(),
-            text: query.text.clone(),
-            limit: query.limit,
-            ..Query::default()
-        };
-        // Searched outside of the lock: a reload and the stop need it too, and a search may take long.
-        let searcher = self.shown.parts(|parts| parts.archive.searcher());
         let searcher =
-            searcher.ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
-        let found = searcher.search(&query, deadline).map_err(|error| match error {
-            SearchError::Busy => FindingsError::Busy(error.to_string()),
-            SearchError::Late => FindingsError::Late(error.to_string()),
-            other => FindingsError::Unreadable(other.to_string()),
-        })?;
-        let truncated = found.more;
-        Ok(dto::Findings { findings: found.into_findings().into_iter().map(Into::into).collect(), truncated })
+            self.searcher().ok_or_else(|| FindingsError::Unreadable("the agent is stopping".to_owned()))?;
+        found::findings(&searcher, query, deadline)
+    }
+
+    fn retract(&self, query: &RetractQuery, deadline: Instant) -> Result<dto::RetractReport, RetractError> {
+        let searcher =
+            self.searcher().ok_or_else(|| RetractError::Unavailable("the agent is stopping".to_owned()))?;
+        self.shown.retractions.retract(&searcher, query, deadline)
     }
 
     fn alerts(&self) -> Vec<dto::AlertView> {
-        let view = |alert: crate::alerts::ActiveAlert| dto::AlertView {
-            plugin: alert.plugin,
-            generation: alert.generation,
-            group: alert.group,
-            rule: alert.rule,
-            state: alert.state,
-            labels: dto::Pairs(alert.labels),
-            annotations: dto::Pairs(alert.annotations),
-            value: Some(alert.value).filter(|value| value.is_finite()),
-            active_since: Time(alert.active_since),
-        };
-        self.shown.alerts.list().into_iter().map(view).collect()
+        self.shown.alerts.alerts()
+    }
+
+    fn rules(&self) -> Vec<RuleGroup> {
+        self.shown.alerts.rules()
+    }
+
+    fn silences(&self) -> dto::Silences {
+        dto::Silences { silences: self.shown.alerts.silences() }
+    }
+
+    fn add_silence(&self, wanted: NewSilence) -> Result<dto::SilenceView, SilenceError> {
+        self.shown.alerts.add_silence(wanted)
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<dto::SilenceView, SilenceError> {
+        self.shown.alerts.expire_silence(id)
     }
 
     fn reload(&self) -> dto::ReloadReport {

@@ -1,4 +1,4 @@
-//! A change in the making: gathers what each alert's step means for frames, state and memory.
+//! A change in the making: gathers what each alert's step means for frames, series, state and memory.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::evaluation::{Evaluation, HeldAlert};
 use super::keeper::{Change, RuleError};
 use super::life::{Life, Next};
-use super::record::{self, Alert, Identity};
-use crate::model::{AlertEvent, Digest, Frame, Label, Origin};
+use super::record::{self, Alert, Identity, Moment};
+use super::series;
+use super::silence::Active;
+use crate::model::{AlertEvent, AlertState, Digest, Frame, Label, Origin, Sample};
 use crate::state::Write;
 
 pub(super) struct Draft<'a> {
@@ -20,8 +22,18 @@ pub(super) struct Draft<'a> {
     room: usize,
     /// See [`Config::grace`](super::Config::grace).
     grace: Duration,
+    /// The silences that count at that time.
+    silences: Active,
+    /// Text of the samples so far.
+    sample_bytes: usize,
+    /// Ends of series, as far as no other alert goes on with them.
+    ended: Vec<Sample>,
     change: Change,
 }
+
+/// Text of the samples of one change: with the results of the largest call far below the journal's largest
+/// record. Alerts beyond it have no series; their life does not depend on them.
+pub(super) const MAX_SAMPLE_BYTES: usize = 4 << 20;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(
@@ -30,8 +42,10 @@ impl<'a> Draft<'a> {
         time: u64,
         room: usize,
         grace: Duration,
+        silences: Active,
     ) -> Self {
-        Self { plugin, generation, time, room, grace, change: Change::default() }
+        let (sample_bytes, ended, change) = (0, Vec::new(), Change::default());
+        Self { plugin, generation, time, room, grace, silences, sample_bytes, ended, change }
     }
 
     /// A rule that was evaluated: steps every alert that it had or has.
@@ -69,6 +83,9 @@ impl<'a> Draft<'a> {
             value: held.value,
             keep_firing_for: held.keep_firing_for,
             counted_until: evaluation.time,
+            silenced_by: None,
+            anchor: Some(Moment::of(evaluation)),
+            sampled: None,
             counted_instant: Some(evaluation.instant),
             missed_since: None,
         };
@@ -131,31 +148,72 @@ impl<'a> Draft<'a> {
 
     fn step(&mut self, identity: &Identity, old: Option<&Alert>, mut alert: Alert, next: Next) {
         let digest = identity.digest(self.plugin);
+        alert.silenced_by = self.silences.first_of(&identity.labels).map(str::to_owned);
         if let Some(state) = next.event {
             self.change.accept.transitions.push(state);
-            self.change.frames.push(Frame::Alert(AlertEvent {
-                id: record::event_id(&digest, self.time, self.generation, state),
-                time: self.time,
-                origin: Origin { plugin: self.plugin.to_owned(), generation: *self.generation },
-                group: identity.group.clone(),
-                rule: identity.rule.clone(),
-                state,
-                labels: identity.labels.clone(),
-                annotations: alert.annotations.clone(),
-                value: alert.value,
-                active_since: alert.active_since,
-            }));
         }
-        let alert = next.life.map(|life| {
+        if let Some(state) = next.event.or_else(|| told_again(old, &alert, next)) {
+            self.tell(identity, &digest, old, &alert, state);
+        }
+        let mut alert = next.life.map(|life| {
             alert.life = life;
             alert
         });
+        self.series(identity, old, alert.as_mut());
         let same = matches!((old, &alert), (Some(old), Some(alert)) if old.is_stored_like(alert));
         if !same {
             let value = alert.as_ref().map(|alert| record::encode(identity, alert));
             self.write(digest.0.to_vec(), value);
         }
         self.change.accept.updates.push((identity.clone(), alert));
+    }
+
+    fn tell(
+        &mut self,
+        identity: &Identity,
+        digest: &Digest,
+        old: Option<&Alert>,
+        alert: &Alert,
+        state: AlertState,
+    ) {
+        let mut silenced_by = alert.silenced_by.clone();
+        if state == AlertState::Resolved && silenced_by.is_none() {
+            // Who was not told that it fires is not told that it ended.
+            silenced_by = old.and_then(|old| old.silenced_by.clone());
+        }
+        self.change.frames.push(Frame::Alert(AlertEvent {
+            id: record::event_id(digest, self.time, self.generation, state),
+            time: self.time,
+            origin: Origin { plugin: self.plugin.to_owned(), generation: *self.generation },
+            group: identity.group.clone(),
+            rule: identity.rule.clone(),
+            state,
+            labels: identity.labels.clone(),
+            annotations: alert.annotations.clone(),
+            value: alert.value,
+            active_since: alert.active_since,
+            silenced_by,
+        }));
+    }
+
+    /// Its series, as long as it is active, and the ends of those that it has no more.
+    fn series(&mut self, identity: &Identity, old: Option<&Alert>, now: Option<&mut Alert>) {
+        let (labels, state) = (&identity.labels, now.as_ref().map(|alert| alert.life.state()));
+        if let Some(old) = old {
+            let time =
+                old.sampled.map_or(self.time, |last| self.time.max(last.saturating_add(series::LATER)));
+            self.ended.extend(series::ends(labels, old.life.state(), state, time));
+        }
+        let Some(alert) = now else { return };
+        let samples = series::of(labels, alert.life.state(), alert.active_since, self.time);
+        let bytes: usize = samples.iter().map(series::bytes).sum();
+        if self.sample_bytes + bytes > MAX_SAMPLE_BYTES {
+            self.change.accept.without_series += 1;
+            return;
+        }
+        self.sample_bytes += bytes;
+        alert.sampled = Some(self.time);
+        self.change.samples.extend(samples);
     }
 
     fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -168,9 +226,18 @@ impl<'a> Draft<'a> {
         unreadable.iter().for_each(|key| self.write(key.clone(), None));
     }
 
-    pub(super) fn done(self) -> Change {
+    pub(super) fn done(mut self) -> Change {
+        let ends = series::only_ended(self.ended, &self.change.samples);
+        self.change.samples.extend(ends);
         self.change
     }
+}
+
+/// Who does not carry silenced alerts hears of one that fires when its silence ends, and of its silence when that
+/// begins.
+fn told_again(old: Option<&Alert>, now: &Alert, next: Next) -> Option<AlertState> {
+    let changed = old?.silenced_by.is_some() != now.silenced_by.is_some();
+    (changed && next.life?.state() == AlertState::Firing).then_some(AlertState::Firing)
 }
 
 /// The alert with the time up to the evaluation counted. While it is simply firing nothing is
@@ -180,6 +247,9 @@ fn counted(old: &Alert, evaluation: &Evaluation, next: Next) -> Alert {
     if old.counted_instant.is_none() {
         alert.missed_since = Some(evaluation.instant);
     }
+    let (active_since, anchor) = old.since(evaluation);
+    alert.active_since = active_since;
+    alert.anchor = Some(anchor);
     alert.counted_instant = Some(evaluation.instant);
     if next.life != Some(Life::Firing) {
         alert.counted_until = evaluation.time;

@@ -9,7 +9,8 @@ use super::draft::{Draft, of_group};
 use super::evaluation::{Evaluation, checked};
 use super::metrics::Metrics;
 use super::record::{self, Alert, Identity, RestoreError};
-use crate::model::{AlertState, Digest, Frame};
+use super::silence::Silences;
+use crate::model::{AlertState, Digest, Frame, Sample};
 use crate::state::Write;
 
 /// What bounds the alerts of one plugin.
@@ -38,17 +39,21 @@ pub struct Alerts {
     config: Config,
     metrics: Metrics,
     view: ActiveAlerts,
+    silences: Silences,
     alerts: Shared,
     /// Keys of stored alerts that could not be read, to be deleted with the next change.
     unreadable: Vec<Vec<u8>>,
 }
 
-/// What an evaluation makes of a plugin's alerts. Commit `frames` and `writes` together, then give
+/// What an evaluation makes of a plugin's alerts. Commit `frames`, `samples` and `writes` together, then give
 /// `accept` back; without that it has not happened.
 #[derive(Debug, Default)]
 pub struct Change {
-    /// The transitions.
+    /// The transitions, and alerts that are told again because their silence begins or ends.
     pub frames: Vec<Frame>,
+    /// `ALERTS` and `ALERTS_FOR_STATE` of the alerts that are active, and the stale markers of those that are not
+    /// any more.
+    pub samples: Vec<Sample>,
     /// What is to be remembered.
     pub writes: Vec<Write>,
     /// Rules that could not be evaluated; their alerts keep their state.
@@ -60,7 +65,7 @@ pub struct Change {
 impl Change {
     /// Whether there is nothing to commit; it is accepted without, then.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.writes.is_empty()
+        self.frames.is_empty() && self.samples.is_empty() && self.writes.is_empty()
     }
 }
 
@@ -71,6 +76,8 @@ pub struct Accept {
     pub(super) transitions: Vec<AlertState>,
     pub(super) refused: u64,
     pub(super) errors: u64,
+    /// Alerts that found no room for samples.
+    pub(super) without_series: u64,
 }
 
 /// A rule that could not be evaluated.
@@ -93,6 +100,7 @@ impl Alerts {
         stored: Vec<(Vec<u8>, Vec<u8>)>,
         config: Config,
         view: &ActiveAlerts,
+        silences: &Silences,
         metrics: &Metrics,
     ) -> (Self, Vec<RestoreError>) {
         let (mut alerts, mut unreadable, mut errors) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -116,6 +124,7 @@ impl Alerts {
             config,
             metrics: metrics.clone(),
             view: view.clone(),
+            silences: silences.clone(),
             alerts,
             unreadable,
         };
@@ -183,7 +192,8 @@ impl Alerts {
 
     fn draft<'a>(&'a self, generation: &'a Digest, time: u64, count: usize) -> Draft<'a> {
         let room = self.config.max_alerts.saturating_sub(count);
-        let mut draft = Draft::new(&self.plugin, generation, time, room, self.config.grace);
+        let silences = self.silences.active(time);
+        let mut draft = Draft::new(&self.plugin, generation, time, room, self.config.grace, silences);
         draft.forget(&self.unreadable);
         draft
     }
@@ -195,6 +205,7 @@ impl Alerts {
         }
         self.metrics.refused.with_label_values(&[&*self.plugin]).inc_by(accept.refused);
         self.metrics.rule_errors.with_label_values(&[&*self.plugin]).inc_by(accept.errors);
+        self.metrics.without_series.with_label_values(&[&*self.plugin]).inc_by(accept.without_series);
         let mut alerts = self.write();
         for (identity, alert) in accept.updates {
             match alert {

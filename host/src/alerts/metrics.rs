@@ -9,6 +9,7 @@ pub struct Metrics {
     pub(super) transitions: IntCounterVec,
     pub(super) rule_errors: IntCounterVec,
     pub(super) refused: IntCounterVec,
+    pub(super) without_series: IntCounterVec,
 }
 
 impl Metrics {
@@ -37,11 +38,19 @@ impl Metrics {
                 ),
                 &["plugin"],
             )?,
+            without_series: IntCounterVec::new(
+                Opts::new(
+                    "picket_alerts_without_series_total",
+                    "Evaluations at which an alert got no samples `ALERTS`, because the plugin has too many.",
+                ),
+                &["plugin"],
+            )?,
         };
         registry.register(Box::new(metrics.active.clone()))?;
         registry.register(Box::new(metrics.transitions.clone()))?;
         registry.register(Box::new(metrics.rule_errors.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.without_series.clone()))?;
         Ok(metrics)
     }
 }

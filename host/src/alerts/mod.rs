@@ -11,7 +11,13 @@
 //! **down-time does not count** towards `for` or `keep_firing_for`, apart from one interval of the
 //! group, which is what lies between two evaluations anyway.
 //!
-//! It does not evaluate rules, does not commit, silences nothing and sends nothing.
+//! Since when an alert has been active is shown as a time, which goes with the wall clock: a step of the clock
+//! moves it by as much.
+//!
+//! A silenced alert lives on as any other; its events carry the mark of its [`Silence`], and it is told once more
+//! when a silence begins or ends while it fires. What a mark means is for whoever carries events.
+//!
+//! It does not evaluate rules, does not commit and sends nothing.
 
 mod active;
 mod draft;
@@ -20,6 +26,9 @@ mod keeper;
 mod life;
 mod metrics;
 mod record;
+mod rules;
+mod series;
+pub mod silence;
 
 pub use active::{ActiveAlert, ActiveAlerts};
 pub use evaluation::{Evaluation, HeldAlert, MAX_LABELS, MAX_VALUE_BYTES, RuleResult};
@@ -27,6 +36,9 @@ pub use keeper::{Accept, Alerts, Change, Config, RuleError};
 pub use life::{Life, Next};
 pub use metrics::Metrics;
 pub use record::RestoreError;
+pub use rules::{GroupMetrics, Health, PluginRules, Rule, RuleGroup, RuleKind, Rules, Took};
+pub use series::{ALERTS, ALERTS_FOR_STATE};
+pub use silence::{NewSilence, Silence, SilenceError, Silences};
 
 #[cfg(test)]
 mod tests;

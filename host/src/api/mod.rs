@@ -9,8 +9,12 @@
 //! | `GET /api/v1/status` | [`dto::Status`] |
 //! | `GET /api/v1/forwarders` | [`dto::Forwarders`] |
 //! | `GET /api/v1/plugins` | [`dto::Plugins`] |
-//! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `limit` |
+//! | `GET /api/v1/findings` | [`dto::Findings`]; `since`, `until`, `severity`, `plugin`, `text`, `retracted` (`true` or `false`), `limit` |
+//! | `POST /api/v1/findings/retract` | [`dto::RetractReport`] for a body of [`dto::RetractRequest`], on the Unix socket only |
 //! | `GET /api/v1/alerts` | [`dto::Alerts`] |
+//! | `GET /api/v1/silences` | [`dto::Silences`] |
+//! | `POST /api/v1/silences` | takes a [`dto::WantedSilence`], answers 201 with a [`dto::SilenceView`]; on the Unix socket only |
+//! | `DELETE /api/v1/silences/{id}` | ends a silence and answers with its [`dto::SilenceView`]; on the Unix socket only |
 //! | `GET /api/v1/tap` | a line of JSON for each thing that passes a point ([`crate::tap::Line`], [`crate::tap::Dropped`]), until the client goes or the agent stops; `source`, `plugin` or `forwarder`, `limit`; on the Unix socket only |
 //! | `POST /-/reload` | [`dto::ReloadReport`], on the Unix socket only |
 //!
@@ -26,8 +30,10 @@ mod patience;
 pub mod problem;
 pub mod query;
 mod reload;
+mod retract;
 mod routes;
 mod server;
+mod silences;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -36,4 +42,4 @@ mod view;
 pub use listener::ListenError;
 pub use metrics::Metrics;
 pub use server::{Server, StartError, start};
-pub use view::{FindingQuery, FindingsError, TapError, View};
+pub use view::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};

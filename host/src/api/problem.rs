@@ -17,6 +17,10 @@ pub enum Code {
     MethodNotAllowed,
     /// A parameter of the query is wrong.
     BadQuery,
+    /// The request's body is wrong.
+    BadBody,
+    /// There are as many of this kind as may be.
+    Full,
     /// This listener only reads, or the caller may not use it.
     Forbidden,
     /// The agent is starting, or cannot do its work.
@@ -38,7 +42,8 @@ impl Code {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadQuery | Self::ReloadFailed => StatusCode::BAD_REQUEST,
+            Self::BadQuery | Self::BadBody | Self::ReloadFailed => StatusCode::BAD_REQUEST,
+            Self::Full => StatusCode::CONFLICT,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unavailable | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -52,6 +57,8 @@ impl Code {
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "The path does not take this method",
             Self::BadQuery => "A parameter of the query is wrong",
+            Self::BadBody => "The request's body is wrong",
+            Self::Full => "There are as many as may be",
             Self::Forbidden => "This is not allowed here",
             Self::Unavailable => "The agent is not ready",
             Self::Busy => "Too much is asked at once",

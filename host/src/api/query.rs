@@ -16,6 +16,7 @@ pub struct Parameters {
     severity: Option<String>,
     plugin: Option<String>,
     text: Option<String>,
+    retracted: Option<String>,
     limit: Option<String>,
 }
 
@@ -35,6 +36,12 @@ impl Parameters {
             Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
             Some(_) => return Err(bad("limit", &format!("write a number from 1 to {MAX_LIMIT}"))),
         };
+        let retracted = match self.retracted.as_deref() {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return Err(bad("retracted", "write `true` or `false`")),
+        };
         let severity = self.severity.as_deref().map(parse_severity).transpose();
         Ok(FindingQuery {
             since: moment("since", self.since)?,
@@ -42,6 +49,7 @@ impl Parameters {
             min_severity: severity.map_err(|why| bad("severity", &why))?,
             plugin: self.plugin,
             text: self.text.filter(|text| !text.is_empty()),
+            retracted,
             limit,
         })
     }
@@ -112,6 +120,9 @@ mod tests {
         assert!(wrong(Parameters { limit: text("many"), ..Default::default() }).contains("1 to 10000"));
         assert!(wrong(Parameters { since: text("x"), ..Default::default() }).contains("`since`"));
         assert!(wrong(Parameters { severity: text("bad"), ..Default::default() }).contains("`critical`"));
+        assert!(wrong(Parameters { retracted: text("yes"), ..Default::default() }).contains("`true` or"));
+        let taken = Parameters { retracted: text("true"), ..Default::default() }.check(NOW).unwrap();
+        assert_eq!(taken.retracted, Some(true));
         let query = Parameters { severity: text("HIGH"), ..Default::default() }.check(NOW).unwrap();
         assert_eq!(query.min_severity, Some(Severity::High));
         assert_eq!(query.limit, DEFAULT_LIMIT);

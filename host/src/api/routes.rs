@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use prometheus::Encoder as _;
 use serde::Serialize;
@@ -18,8 +18,9 @@ use super::metrics::Metrics;
 use super::problem::{Code, Problem};
 use super::query::Parameters;
 use super::reload::Reloads;
-use super::tap;
+use super::retract;
 use super::view::View;
+use super::{silences, tap};
 use crate::model::now_nanos;
 
 /// No request carries more than a few parameters.
@@ -48,7 +49,7 @@ pub(super) struct Shared {
 }
 
 /// Every path there is; a metric's label takes these values only.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 14] = [
     "/healthz",
     "/readyz",
     "/startupz",
@@ -57,16 +58,34 @@ const PATHS: [&str; 11] = [
     "/api/v1/forwarders",
     "/api/v1/plugins",
     "/api/v1/findings",
+    "/api/v1/findings/retract",
     "/api/v1/alerts",
+    "/api/v1/silences",
+    SILENCE,
     "/api/v1/tap",
     "/-/reload",
 ];
 
+/// One silence.
+const SILENCE: &str = "/api/v1/silences/{id}";
+
+/// The route of a path, as far as its name is known.
+fn route_of(path: &str) -> &'static str {
+    match path.strip_prefix("/api/v1/silences/") {
+        Some(_) => SILENCE,
+        None => PATHS.into_iter().find(|known| *known == path).unwrap_or("other"),
+    }
+}
+
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
-    let (reload, tap) = match access {
-        Access::Everything => (post(reload), get(tap::tap)),
-        Access::Read => (post(refuse_to_change), get(tap::refuse)),
+    let (reload, retract, tap) = match access {
+        Access::Everything => (post(reload), post(retract::retract), get(tap::tap)),
+        Access::Read => (post(refuse_to_change), post(refuse_to_change), get(tap::refuse)),
+    };
+    let (silences, silence) = match access {
+        Access::Everything => (get(silences::list).post(silences::add), delete(silences::expire)),
+        Access::Read => (get(silences::list).post(refuse_to_change), delete(refuse_to_change)),
     };
     Router::new()
         .route("/healthz", get(healthz))
@@ -77,7 +96,10 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route("/api/v1/forwarders", get(forwarders))
         .route("/api/v1/plugins", get(plugins))
         .route("/api/v1/findings", get(findings))
+        .route("/api/v1/findings/retract", retract)
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/silences", silences)
+        .route(SILENCE, silence)
         .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
         .fallback(nothing_here)
@@ -89,7 +111,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
 
 /// Checks every request, bounds its time and counts it.
 async fn guard(State((shared, access)): State<(Shared, Access)>, request: Request, next: Next) -> Response {
-    let route = PATHS.into_iter().find(|path| *path == request.uri().path()).unwrap_or("other");
+    let route = route_of(request.uri().path());
     let began = Instant::now();
     let response = match check(&request, access) {
         Err(problem) => problem.into_response(),
@@ -243,5 +265,9 @@ async fn nothing_here() -> Problem {
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "/-/reload takes POST, everything else GET")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "/-/reload and /api/v1/findings/retract take POST, /api/v1/silences GET and POST, /api/v1/silences/{id} \
+         DELETE, everything else GET",
+    )
 }

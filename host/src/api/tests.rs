@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::config::Endpoints;
 use super::dto::*;
 use super::*;
+use crate::alerts::{NewSilence, Silence, SilenceError};
 use crate::model::{Digest, EventId, Finding, Label, Origin, Severity};
 
 /// An agent of which the tests say how it is doing.
@@ -100,8 +101,31 @@ impl View for Agent {
         }
     }
 
+    fn retract(&self, query: &RetractQuery, deadline: Instant) -> Result<RetractReport, RetractError> {
+        assert!(deadline > Instant::now());
+        match query.plugin.as_str() {
+            "full" => Err(RetractError::Uncommitted("the disk is full".into())),
+            "busy" => Err(FindingsError::Busy("another search runs".into()).into()),
+            _ => Ok(RetractReport { dry_run: query.dry_run, retracted: 7, ..RetractReport::default() }),
+        }
+    }
+
     fn alerts(&self) -> Vec<AlertView> {
         vec![]
+    }
+
+    fn add_silence(&self, wanted: NewSilence) -> Result<SilenceView, SilenceError> {
+        match wanted.comment.as_str() {
+            "one too many" => Err(SilenceError::Full),
+            _ => {
+                let starts_at = wanted.starts_at;
+                Ok(SilenceView::of(Silence { id: "7".into(), what: wanted }, starts_at))
+            }
+        }
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::Unknown(id.to_owned()))
     }
 
     fn reload(&self) -> ReloadReport {
@@ -172,6 +196,20 @@ impl Drop for Running {
             server.stop();
         }
     }
+}
+
+/// A request with a body of JSON.
+fn tell(mut stream: impl Read + Write, path: &str, json: &str) -> (u16, String) {
+    let length = json.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{json}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }
 
 /// One request by hand: a client library would hide what is on the wire.
@@ -276,6 +314,47 @@ fn the_loopback_listener_changes_nothing_and_answers_to_local_names_only() {
     assert_eq!(ask(running.unix(), "GET", "/healthz", "picket").0, 200);
 }
 
+/// A request with a body, as `curl -d` makes it.
+fn send(mut stream: impl Read + Write, method: &str, path: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    // At once: a server that refuses does not wait for the rest.
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn silences_are_shown_to_all_and_changed_on_the_socket_only() {
+    let running = Running::start(|_| {});
+    let path = "/api/v1/silences";
+    assert_eq!(body::<Silences>(&running.get(path).1), Silences::default());
+    let wanted = |comment: &str| {
+        format!(
+            r#"{{"matchers":[{{"name":"job","op":"!~","value":"a.*"}}],"duration":"2h","comment":"{comment}"}}"#
+        )
+    };
+    let (status, answer) = send(running.unix(), "POST", path, &wanted("because"));
+    assert_eq!(status, 201, "{answer}");
+    let made: SilenceView = body(&answer);
+    assert_eq!((made.id.as_str(), made.matchers[0].to_string().as_str()), ("7", "job!~\"a.*\""));
+    assert_eq!(made.ends_at.0 - made.starts_at.0, 7_200_000_000_000);
+    for (answer, status, code) in [
+        (send(running.tcp(), "POST", path, &wanted("because")), 403, problem::Code::Forbidden),
+        (send(running.tcp(), "DELETE", "/api/v1/silences/7", ""), 403, problem::Code::Forbidden),
+        (send(running.unix(), "POST", path, "{}"), 400, problem::Code::BadBody),
+        (send(running.unix(), "POST", path, &wanted("one too many")), 409, problem::Code::Full),
+        (send(running.unix(), "DELETE", "/api/v1/silences/8", ""), 404, problem::Code::NotFound),
+    ] {
+        assert_eq!((answer.0, body::<problem::Problem>(&answer.1).code), (status, code), "{}", answer.1);
+    }
+    assert!(running.get("/metrics").1.contains("route=\"/api/v1/silences/{id}\",status=\"404\"} 1"));
+}
+
 #[test]
 fn a_reload_says_what_is_active_or_why_not() {
     let running = Running::start(|_| {});
@@ -290,6 +369,32 @@ fn a_reload_says_what_is_active_or_why_not() {
     assert_eq!((status, problem.code), (400, problem::Code::ReloadFailed));
     assert!(problem.detail.contains("plugin `web`: it imports `state`"), "{}", problem.detail);
     assert_eq!(problem.reload.unwrap().plugins[0].active, Some(Digest::of(b"x")));
+}
+
+#[test]
+fn results_are_taken_back_over_the_socket_only() {
+    let running = Running::start(|_| {});
+    let path = "/api/v1/findings/retract";
+    let asked = |json: &str| tell(running.unix(), path, json);
+    let (status, answer) = asked(r#"{"plugin":"web","reason":"wrong","dry_run":true}"#);
+    assert_eq!(status, 200, "{answer}");
+    let report: RetractReport = body(&answer);
+    assert_eq!((report.dry_run, report.retracted), (true, 7));
+    for (json, status, says) in [
+        ("{}", 400, "plugin"),
+        (r#"{"plugin":"web","reason":"wrong","rules":["a"]}"#, 400, "rules"),
+        (r#"{"plugin":"web","reason":""}"#, 400, "reason"),
+        ("nonsense", 400, "JSON"),
+        (r#"{"plugin":"full","reason":"r"}"#, 503, "disk is full"),
+        (r#"{"plugin":"busy","reason":"r"}"#, 503, "another search runs"),
+    ] {
+        let (found, answer) = asked(json);
+        assert_eq!(found, status, "{json}: {answer}");
+        assert!(answer.contains(says), "{json}: {answer}");
+    }
+    let (status, answer) = tell(running.tcp(), path, r#"{"plugin":"web","reason":"wrong"}"#);
+    assert_eq!(status, 403, "{answer}");
+    assert_eq!(running.get(path).0, 405);
 }
 
 #[test]

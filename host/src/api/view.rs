@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::dto::{AlertView, Findings, Plugins, ReloadReport, Status};
+use super::dto::{AlertView, Findings, Plugins, ReloadReport, RetractReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
-use crate::model::Severity;
+use crate::alerts::{NewSilence, RuleGroup, SilenceError};
+use crate::model::{Digest, Severity};
 use crate::tap::{Point, Tapped};
 
 /// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
@@ -28,8 +29,33 @@ pub trait View: Send + Sync + 'static {
     /// Findings, the newest first, at most `limit`, and whether there are more. Gives up at the deadline.
     fn findings(&self, query: &FindingQuery, deadline: Instant) -> Result<Findings, FindingsError>;
 
+    /// Takes findings and verdicts back. Gives up at the deadline, unless it has begun to.
+    fn retract(&self, _query: &RetractQuery, _deadline: Instant) -> Result<RetractReport, RetractError> {
+        Err(RetractError::Unavailable("the agent is starting; ask again in a second".to_owned()))
+    }
+
     /// Alerts that are pending or firing.
     fn alerts(&self) -> Vec<AlertView>;
+
+    /// The rules of all plugins by their groups, and how their last evaluation went.
+    fn rules(&self) -> Vec<RuleGroup> {
+        Vec::new()
+    }
+
+    /// All silences.
+    fn silences(&self) -> Silences {
+        Silences::default()
+    }
+
+    /// Keeps a new silence.
+    fn add_silence(&self, _wanted: NewSilence) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::NotStored("the agent is starting".to_owned()))
+    }
+
+    /// Ends a silence now.
+    fn expire_silence(&self, _id: &str) -> Result<SilenceView, SilenceError> {
+        Err(SilenceError::NotStored("the agent is starting".to_owned()))
+    }
 
     /// Loads configuration, components and assets anew and waits until what changed is active or
     /// rejected. Never called twice at once.
@@ -66,6 +92,47 @@ impl From<TapError> for Problem {
             TapError::Unavailable(_) => Code::Unavailable,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<SilenceError> for Problem {
+    fn from(error: SilenceError) -> Self {
+        let code = match error {
+            SilenceError::Bad(_) => Code::BadBody,
+            SilenceError::Full | SilenceError::TooManyPatterns => Code::Full,
+            SilenceError::Unknown(_) => Code::NotFound,
+            SilenceError::NotStored(_) => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Why results were not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetractError {
+    /// They could not be found.
+    #[error(transparent)]
+    Unfound(#[from] FindingsError),
+    /// It took too long, and nothing was done.
+    #[error("{0}")]
+    Late(String),
+    /// Not all could be made durable.
+    #[error("{0}")]
+    Uncommitted(String),
+    /// The agent is starting or stopping.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<RetractError> for Problem {
+    fn from(error: RetractError) -> Self {
+        match error {
+            RetractError::Unfound(error) => error.into(),
+            RetractError::Late(why) => Self::new(Code::Timeout, why),
+            RetractError::Uncommitted(why) | RetractError::Unavailable(why) => {
+                Self::new(Code::Unavailable, why)
+            }
+        }
     }
 }
 
@@ -107,6 +174,27 @@ pub struct FindingQuery {
     pub plugin: Option<String>,
     /// Holds this text, in any case, in its message, attributes or record.
     pub text: Option<String>,
+    /// Was taken back, or was not; any when it is not said.
+    pub retracted: Option<bool>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Which findings and verdicts are taken back; all conditions have to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetractQuery {
+    /// Made by this plugin.
+    pub plugin: String,
+    /// By this generation of it.
+    pub generation: Option<Digest>,
+    /// Findings of this rule.
+    pub rule: Option<String>,
+    /// Not earlier than this Unix time in nanoseconds.
+    pub since: Option<u64>,
+    /// Earlier than this one.
+    pub until: Option<u64>,
+    /// Why, for those who got them; at most [`crate::model::MAX_RETRACTION_REASON_BYTES`].
+    pub reason: String,
+    /// Only say what would be done.
+    pub dry_run: bool,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::segment::{HEADER_BYTES, Records};
-use crate::model::Frame;
+use crate::model::{Frame, FrameKind};
 
 /// Segments by rising number; the last one is written to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,14 +27,30 @@ pub(super) struct Segment {
     /// The least and the greatest time of its frames.
     pub(super) oldest: u64,
     pub(super) newest: u64,
+    /// Where its retractions stand. Last, and empty in an index that is older than them.
+    #[serde(default)]
+    pub(super) retractions: Vec<u64>,
 }
 
 impl Segment {
     pub(super) fn new(number: u64, now: u64) -> Self {
-        Self { number, length: HEADER_BYTES, begun: now, written: now, oldest: u64::MAX, newest: 0 }
+        let retractions = Vec::new();
+        Self {
+            number,
+            length: HEADER_BYTES,
+            begun: now,
+            written: now,
+            oldest: u64::MAX,
+            newest: 0,
+            retractions,
+        }
     }
 
-    pub(super) fn add(&mut self, frame: &Frame) {
+    /// A frame stands in it now, in a record that begins at an offset.
+    pub(super) fn add(&mut self, offset: u64, frame: &Frame) {
+        if frame.kind() == FrameKind::Retraction {
+            self.retractions.push(offset);
+        }
         self.oldest = self.oldest.min(frame.time());
         self.newest = self.newest.max(frame.time());
     }
@@ -49,7 +65,7 @@ impl Segment {
         if let Ok(mut records) = Records::open(path, metadata.len()) {
             while let Ok(Some(record)) = records.next() {
                 segment.length = record.end;
-                segment.add(&record.frame);
+                segment.add(record.offset, &record.frame);
             }
         }
         Ok(segment)
@@ -107,6 +123,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::model::{ByteSize, Span};
 
@@ -123,6 +140,18 @@ mod tests {
         let gone = index.expire(&config, 1000 * SECOND);
         let gone: Vec<_> = gone.into_iter().map(|(segment, bound)| (segment.number, bound)).collect();
         assert_eq!(gone, expected, "{segments:?}");
+    }
+
+    #[test]
+    fn an_index_from_before_retractions_is_read() {
+        // Structs are packed as lists.
+        let old = (vec![(7_u64, 100_u64, 1_u64, 2_u64, 3_u64, 4_u64)], 7_u64);
+        let index: Index = rmp_serde::from_slice(&rmp_serde::to_vec(&old).unwrap()).unwrap();
+        assert_eq!(
+            index.segments[0],
+            Segment { length: 100, written: 2, oldest: 3, newest: 4, ..Segment::new(7, 1) }
+        );
+        assert_eq!(index.last_number, 7);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use super::config::Config;
 use super::index::{Index, Segment};
 use super::metrics::Metrics;
 use super::query::Query;
+use super::retracted::{self, Spot, Standing};
 use super::search::{self, Found, SearchError};
 use super::segment;
 use crate::forwarders::drain::{self, Deps, Drain, StartError};
 use crate::forwarders::{Batch, Forwarder, SendError, Sent, explained};
-use crate::model::{Frame, FrameKind, VerdictKind};
+use crate::model::{EventId, Frame, FrameKind, VerdictKind};
 
 /// How often retention looks when nothing comes, in nanoseconds. Ages are in days.
 const EXPIRE_EVERY: u64 = 60_000_000_000;
@@ -41,6 +42,10 @@ pub struct Searcher {
     /// Searches that run now.
     running: Arc<AtomicUsize>,
 }
+
+/// A moment in the archive's life, by the retractions that it had then.
+#[derive(Debug, Clone, Copy)]
+pub struct Retractions(Spot);
 
 /// Searches at once. Each may read the whole archive from the disk and hold an answer of
 /// [`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES); anybody on the machine may ask for one.
@@ -105,6 +110,31 @@ impl Searcher {
             return Err(SearchError::Busy);
         };
         search::search(&self.folder, &self.index(), query, deadline, &self.metrics)
+    }
+
+    /// Results that match and were not taken back. Reads as much as a search, and is refused like one. The query's
+    /// limit and choice of retracted results do not count.
+    pub fn standing(&self, query: &Query, deadline: Instant) -> Result<Standing, SearchError> {
+        let Some(_permit) = self.permit() else {
+            self.metrics.refused.inc();
+            return Err(SearchError::Busy);
+        };
+        retracted::standing(&self.folder, &self.index(), query, deadline, &self.metrics)
+    }
+
+    /// Behind all retractions that the archive has now.
+    pub fn retractions(&self) -> Retractions {
+        Retractions(retracted::last(&self.index()))
+    }
+
+    /// Whether the archive has a retraction that came in after a moment. Reads those that did.
+    pub fn has_retraction(
+        &self,
+        id: EventId,
+        since: Retractions,
+        deadline: Instant,
+    ) -> Result<bool, SearchError> {
+        retracted::holds(&self.folder, &self.index(), id, since.0, deadline, &self.metrics)
     }
 
     pub(super) fn permit(&self) -> Option<Permit<'_>> {
@@ -197,12 +227,14 @@ impl Writer {
                 return Err(io::Error::other("there is no segment to write to"));
             };
             let room = self.config.segment_bytes().saturating_sub(last.length);
-            let count = encode_until(rest, room, &mut self.buffer);
+            let offsets = encode_until(rest, room, &mut self.buffer);
             segment::append(file, last.length, &self.buffer)?;
-            rest[..count].iter().for_each(|frame| last.add(frame));
+            for (frame, offset) in rest.iter().zip(&offsets) {
+                last.add(last.length + offset, frame);
+            }
             last.length += self.buffer.len() as u64;
             last.written = now;
-            rest = &rest[count..];
+            rest = &rest[offsets.len()..];
         }
         self.buffer.shrink_to(MAX_KEPT_BUFFER);
         Ok(())
@@ -279,18 +311,18 @@ impl Forwarder for Writer {
     }
 }
 
-/// Encodes frames up to the one that reaches `room` bytes, one at least; says how many.
-fn encode_until(frames: &[&Frame], room: u64, buffer: &mut Vec<u8>) -> usize {
+/// Encodes frames up to the one that reaches `room` bytes, one at least; says where each begins.
+fn encode_until(frames: &[&Frame], room: u64, buffer: &mut Vec<u8>) -> Vec<u64> {
     buffer.clear();
-    let mut count = 0;
+    let mut offsets = Vec::new();
     for frame in frames {
+        offsets.push(buffer.len() as u64);
         segment::encode(frame, buffer);
-        count += 1;
         if buffer.len() as u64 >= room {
             break;
         }
     }
-    count
+    offsets
 }
 
 /// Verdicts that nobody need look at are many: one for each file and scanner.

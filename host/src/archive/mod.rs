@@ -1,5 +1,5 @@
-//! Results that are kept for reading: findings, evidence, alerts' transitions, notices, and
-//! verdicts that somebody should see, in segment files with their own retention.
+//! Results that are kept for reading: findings, evidence, alerts' transitions, notices,
+//! verdicts that somebody should see, and retractions, in segment files with their own retention.
 //!
 //! The archive is a forwarder whose receiver is a folder: it drains the journal by its own cursor
 //! on its own thread, so a journal segment may go while its findings stay for a month. The index
@@ -25,20 +25,22 @@
 //! each ends at its deadline.
 //!
 //! It does not hold samples (`picket-series` does), and nothing is changed or deleted in it by
-//! hand.
+//! hand: what was taken back stays, and is shown as that (`retracted`).
 
 mod config;
 mod index;
 mod keeper;
 mod metrics;
 mod query;
+mod retracted;
 mod search;
 mod segment;
 
 pub use config::Config;
-pub use keeper::{Archive, Searcher};
+pub use keeper::{Archive, Retractions, Searcher};
 pub use metrics::Metrics;
 pub use query::{MAX_ANSWER_BYTES, MAX_LIMIT, Query};
+pub use retracted::{MAX_STANDING, Standing, Taken};
 pub use search::{Found, SearchError};
 
 #[cfg(test)]

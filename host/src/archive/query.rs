@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use regex::{Regex, RegexBuilder};
 
 use super::search::SearchError;
-use crate::model::{Frame, FrameKind, Label, Severity};
+use crate::model::{Digest, Frame, FrameKind, Label, Severity};
 
 /// Frames in one answer at most.
 pub const MAX_LIMIT: usize = 10_000;
@@ -25,6 +25,12 @@ pub struct Query {
     pub min_severity: Option<Severity>,
     /// By this plugin.
     pub plugin: Option<String>,
+    /// By this generation.
+    pub generation: Option<Digest>,
+    /// Of this rule; only findings and alerts have one.
+    pub rule: Option<String>,
+    /// Only what was taken back, or only what was not.
+    pub retracted: Option<bool>,
     /// With this text, in whatever case, in one of: rule, message or reason, the values of
     /// attributes, labels and annotations, record, path, stream.
     pub text: Option<String>,
@@ -42,6 +48,9 @@ impl Default for Query {
             until: None,
             min_severity: None,
             plugin: None,
+            generation: None,
+            rule: None,
+            retracted: None,
             text: None,
             kinds: BTreeSet::from([FrameKind::Finding]),
             limit: 100,
@@ -67,6 +76,7 @@ impl<'a> Filter<'a> {
             && self.query.until.is_none_or(|until| oldest < until)
     }
 
+    /// Whether a frame is an answer, apart from whether it was taken back.
     pub(super) fn matches(&self, frame: &Frame) -> bool {
         let query = self.query;
         query.kinds.contains(&frame.kind())
@@ -78,6 +88,10 @@ impl<'a> Filter<'a> {
                 .plugin
                 .as_ref()
                 .is_none_or(|plugin| frame.origin().is_some_and(|(_, origin)| origin.plugin == *plugin))
+            && query
+                .generation
+                .is_none_or(|digest| frame.origin().is_some_and(|(_, origin)| origin.generation == digest))
+            && query.rule.as_ref().is_none_or(|wanted| rule(frame).is_some_and(|rule| rule == wanted))
             && self.text.as_ref().is_none_or(|text| has_text(frame, text))
     }
 }
@@ -94,6 +108,14 @@ fn compile(text: &str) -> Result<Regex, SearchError> {
 fn severity(frame: &Frame) -> Option<Severity> {
     match frame {
         Frame::Finding(finding) => Some(finding.severity),
+        _ => None,
+    }
+}
+
+fn rule(frame: &Frame) -> Option<&str> {
+    match frame {
+        Frame::Finding(finding) => Some(&finding.rule),
+        Frame::Alert(alert) => Some(&alert.rule),
         _ => None,
     }
 }
@@ -115,6 +137,7 @@ fn has_text(frame: &Frame, text: &Regex) -> bool {
             is(&evidence.reason) || is(&evidence.stream) || is(&String::from_utf8_lossy(&evidence.record))
         }
         Frame::Notice(notice) => is(&notice.reason),
+        Frame::Retraction(retraction) => is(&retraction.reason),
         Frame::Sample(sample) => is(&sample.name),
     }
 }

@@ -5,31 +5,34 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::index::{Index, Segment};
 use super::metrics::Metrics;
 use super::query::{Filter, MAX_ANSWER_BYTES, MAX_LIMIT, Query};
+use super::retracted::{self, Retracted, Spot, Taken};
 use super::segment::{self, ReadError, Records};
-use crate::model::{Finding, Frame};
+use crate::model::{EventId, Finding, Frame};
 
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
     /// Newest first.
     pub frames: Vec<Frame>,
+    /// For each of them, how it was taken back if it was.
+    pub retracted: Vec<Option<Arc<Taken>>>,
     /// There are more: the limit or [`MAX_ANSWER_BYTES`] cut the answer.
     pub more: bool,
 }
 
 impl Found {
-    /// The findings among the frames.
-    pub fn into_findings(self) -> Vec<Finding> {
-        let finding = |frame| match frame {
-            Frame::Finding(finding) => Some(finding),
+    /// The findings among the frames, each with how it was taken back if it was.
+    pub fn into_findings(self) -> impl Iterator<Item = (Finding, Option<Arc<Taken>>)> {
+        self.frames.into_iter().zip(self.retracted).filter_map(|(frame, taken)| match frame {
+            Frame::Finding(finding) => Some((finding, taken)),
             _ => None,
-        };
-        self.frames.into_iter().filter_map(finding).collect()
+        })
     }
 }
 
@@ -64,10 +67,16 @@ pub enum SearchError {
 
 /// Where a match stands; greater is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+pub(super) struct Place {
     time: u64,
     segment: u64,
     offset: u64,
+}
+
+impl Place {
+    pub(super) fn spot(self) -> Spot {
+        (self.segment, self.offset)
+    }
 }
 
 /// Searches the segments of an index. Segments that retention has taken meanwhile are left out, and
@@ -95,8 +104,16 @@ pub(super) fn search(
             break;
         }
         in_time(deadline)?;
+        let retracted = match query.retracted {
+            Some(_) => retracted::of_matches(folder, index, segment, &filter, deadline, metrics)?,
+            None => Retracted::default(),
+        };
+        let is_chosen = |place: Place, frame: &Frame| {
+            let taken = || frame.origin().and_then(|(id, _)| retracted.of(id, place.spot()));
+            query.retracted.is_none_or(|wanted| taken().is_some() == wanted)
+        };
         let read = read_segment(folder, segment, |place, frame| {
-            if filter.matches(frame) {
+            if filter.matches(frame) && is_chosen(place, frame) {
                 best.push(Reverse(place));
                 if best.len() > kept {
                     best.pop();
@@ -108,16 +125,35 @@ pub(super) fn search(
     let mut places: Vec<Place> = best.into_sorted_vec().into_iter().map(|Reverse(place)| place).collect();
     let more = places.len() > limit;
     places.truncate(limit);
-    let mut found = fetch(folder, &places, deadline, metrics)?;
+    let (mut found, places) = fetch(folder, &places, deadline, metrics)?;
     found.more |= more;
+    mark(folder, index, &mut found, &places, deadline, metrics)?;
     Ok(found)
 }
 
-fn in_time(deadline: Instant) -> Result<(), SearchError> {
+/// Says of each frame how it was taken back if it was.
+fn mark(
+    folder: &Path,
+    index: &Index,
+    found: &mut Found,
+    places: &[Place],
+    deadline: Instant,
+    metrics: &Metrics,
+) -> Result<(), SearchError> {
+    let ids: Vec<Option<EventId>> =
+        found.frames.iter().map(|frame| frame.origin().map(|(id, _)| id)).collect();
+    let these = ids.iter().copied().flatten().collect();
+    let retracted = retracted::of_these(folder, index, &these, deadline, metrics)?;
+    let taken = |(id, place): (Option<EventId>, &Place)| retracted.of(id?, place.spot()).cloned();
+    found.retracted = ids.into_iter().zip(places).map(taken).collect();
+    Ok(())
+}
+
+pub(super) fn in_time(deadline: Instant) -> Result<(), SearchError> {
     if Instant::now() >= deadline { Err(SearchError::Late) } else { Ok(()) }
 }
 
-fn read_segment(
+pub(super) fn read_segment(
     folder: &Path,
     segment: &Segment,
     mut each: impl FnMut(Place, &Frame),
@@ -130,14 +166,15 @@ fn read_segment(
     Ok(())
 }
 
-/// Reads the matches again, for all of them together could be more than the answer may have.
+/// Reads the matches again, for all of them together could be more than the answer may have. Says where those stand
+/// that it found.
 fn fetch(
     folder: &Path,
     places: &[Place],
     deadline: Instant,
     metrics: &Metrics,
-) -> Result<Found, SearchError> {
-    let mut found = Found::default();
+) -> Result<(Found, Vec<Place>), SearchError> {
+    let (mut found, mut at) = (Found::default(), Vec::new());
     let mut open: Option<(u64, File)> = None;
     let mut bytes = 0;
     for place in places {
@@ -158,13 +195,18 @@ fn fetch(
                 break;
             }
             found.frames.push(frame);
+            at.push(*place);
         }
     }
-    Ok(found)
+    Ok((found, at))
 }
 
 /// Damage and deletion take away from an answer; other errors prevent it.
-fn tolerate<T>(read: Result<T, ReadError>, path: &Path, metrics: &Metrics) -> Result<Option<T>, SearchError> {
+pub(super) fn tolerate<T>(
+    read: Result<T, ReadError>,
+    path: &Path,
+    metrics: &Metrics,
+) -> Result<Option<T>, SearchError> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),

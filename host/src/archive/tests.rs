@@ -1,6 +1,8 @@
 //! The archive behind a real journal on a simulated disk, in a real folder.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod retracted;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,12 +103,12 @@ impl Agent {
     }
 
     /// Commits findings and waits until the newest of them is in the archive.
-    fn keep(&self, findings: Vec<Finding>) {
-        let last = findings.last().unwrap().clone();
-        self.commit(findings.into_iter().map(Frame::Finding).collect());
+    fn keep(&self, new: Vec<Finding>) {
+        let last = new.last().unwrap().clone();
+        self.commit(new.into_iter().map(Frame::Finding).collect());
         wait_until(|| {
             let all = Query { limit: MAX_LIMIT, ..Query::default() };
-            self.search(&all).unwrap().into_findings().contains(&last)
+            findings(self.search(&all).unwrap()).contains(&last)
         });
     }
 
@@ -116,8 +118,12 @@ impl Agent {
 
     fn rules(&self, query: Query) -> Vec<String> {
         let found = self.search(&query).unwrap();
-        found.into_findings().into_iter().map(|finding| finding.rule).collect()
+        findings(found).into_iter().map(|finding| finding.rule).collect()
     }
+}
+
+fn findings(found: Found) -> Vec<Finding> {
+    found.into_findings().map(|(finding, _)| finding).collect()
 }
 
 #[track_caller]
@@ -293,7 +299,7 @@ fn the_oldest_segments_go_when_the_archive_is_full() {
     let bytes: u64 =
         fs::read_dir(agent.folder()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes <= 1 << 20, "{bytes}");
-    let found = agent.search(&Query { limit: 1000, ..Query::default() }).unwrap().into_findings();
+    let found = findings(agent.search(&Query { limit: 1000, ..Query::default() }).unwrap());
     let kept: Vec<u64> = found.iter().rev().map(|finding| finding.offset.unwrap()).collect();
     assert!(kept.len() > 80, "{}", kept.len());
     assert_eq!(kept, (201 - kept.len() as u64..201).collect::<Vec<_>>());
@@ -364,7 +370,7 @@ fn an_answer_is_bounded_in_bytes() {
         agent.commit(vec![Frame::Finding(huge(number))]);
     }
     wait_until(|| {
-        let newest = agent.search(&Query { limit: 1, ..Query::default() }).unwrap().into_findings();
+        let newest = findings(agent.search(&Query { limit: 1, ..Query::default() }).unwrap());
         newest.first().is_some_and(|finding| finding.offset == Some(19))
     });
     let found = agent.search(&Query::default()).unwrap();
@@ -395,7 +401,7 @@ proptest! {
         }
         wait_until(|| agent.archive().status().queued_bytes == 0);
         let query = Query { limit: MAX_LIMIT, ..Query::default() };
-        let found = agent.search(&query).unwrap().into_findings();
+        let found = findings(agent.search(&query).unwrap());
         let kept: Vec<u64> = found.iter().rev().map(|finding| finding.offset.unwrap()).collect();
         prop_assert_eq!(&kept, &(count - kept.len() as u64..count).collect::<Vec<_>>());
         prop_assert!(kept.len() as u64 >= count.min(60));

@@ -1,8 +1,10 @@
-//! `picket alerts`: what is pending or firing.
+//! `picket alerts`: what is pending or firing, and the silences of it.
+
+mod silence;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::client::Client;
@@ -16,12 +18,24 @@ use crate::telemetry::escape;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The agent's Unix socket, instead of the one in the configuration.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make, show and end silences: alerts that people are not told of for a time.
+    #[command(subcommand)]
+    Silence(silence::Verb),
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
     let client = Client::new(global, arguments.socket.as_deref())?;
+    if let Some(Verb::Silence(verb)) = &arguments.verb {
+        return silence::run(global, &client, verb);
+    }
     let found: Alerts = client.get("/api/v1/alerts")?;
     if global.output == Output::Json {
         output::json(&found)?;
@@ -42,6 +56,9 @@ fn show(alert: &AlertView, paint: Paint, now: u64) -> String {
         output::ago(alert.active_since.0, now),
         pairs(&alert.labels, "="),
     );
+    if let Some(silence) = &alert.silenced_by {
+        text += &format!("    {}\n", paint.faint(&format!("silenced by {}", escape(silence))));
+    }
     if !alert.annotations.0.is_empty() {
         text += &format!("    {}\n", pairs(&alert.annotations, ": "));
     }

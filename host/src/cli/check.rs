@@ -23,7 +23,8 @@ pub(super) struct Arguments {
     /// Look at the configuration alone, not at plugins, sources and the data folder.
     #[arg(long)]
     config_only: bool,
-    /// Also ask the receiver of each forwarder whether it takes what it would be sent; nothing of it is sent.
+    /// Also scrape each target once, and ask the receiver of each forwarder whether it takes what it would be sent;
+    /// nothing of it is sent.
     #[arg(long, conflicts_with = "config_only")]
     connect: bool,
 }

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -53,8 +56,23 @@ impl Client {
 
     /// Asks for a path with its query and reads the answer.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(Request::get(path).body(Full::default())?)
+    }
+
+    /// Posts JSON to a path and reads the answer.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, json: &impl Serialize) -> anyhow::Result<T> {
+        let body = Full::new(serde_json::to_vec(json)?.into());
+        self.answer(Request::post(path).header(CONTENT_TYPE, "application/json").body(body)?)
+    }
+
+    /// Has the agent take away what a path names, and reads the answer.
+    pub(super) fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(Request::delete(path).body(Full::default())?)
+    }
+
+    fn answer<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let asked = async { tokio::time::timeout(PATIENCE, self.ask(path)).await };
+        let asked = async { tokio::time::timeout(PATIENCE, self.ask(request)).await };
         let (status, body) = runtime.block_on(asked).map_err(|_| self.late())??;
         if !status.is_success() {
             return Err(self.refused(status, &body));
@@ -80,7 +98,8 @@ impl Client {
         path: &str,
         mut each: impl FnMut(&[u8]) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
-        let asked = tokio::time::timeout(PATIENCE, self.open(path)).await;
+        let request = Request::get(path).body(Full::default())?;
+        let asked = tokio::time::timeout(PATIENCE, self.open(request)).await;
         let (answer, _connection) = asked.map_err(|_| self.late())??;
         let status = answer.status();
         let mut body = answer.into_body();
@@ -106,8 +125,8 @@ impl Client {
         }
     }
 
-    async fn ask(&self, path: &str) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
-        let (answer, connection) = self.open(path).await?;
+    async fn ask(&self, request: Request<Full<Bytes>>) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+        let (answer, connection) = self.open(request).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|error| anyhow!(error)).with_context(|| self.broken())?.to_bytes();
@@ -116,14 +135,16 @@ impl Client {
     }
 
     /// Sends a request; the answer's head, and what its body comes through.
-    async fn open(&self, path: &str) -> anyhow::Result<(hyper::Response<Incoming>, Connection)> {
+    async fn open(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(hyper::Response<Incoming>, Connection)> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|error| no_agent(&self.socket, &error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.with_context(|| self.broken())?;
         let driver = tokio::spawn(connection);
-        let request =
-            hyper::Request::get(path).header(hyper::header::HOST, "picket").body(Empty::<Bytes>::new())?;
+        request.headers_mut().insert(HOST, HeaderValue::from_static("picket"));
         let answer = sender.send_request(request).await.with_context(|| self.broken())?;
         Ok((answer, Connection { _sender: sender, driver }))
     }
@@ -146,7 +167,7 @@ impl Client {
 
 /// A connection to the agent, closed when it is dropped.
 struct Connection {
-    _sender: http1::SendRequest<Empty<Bytes>>,
+    _sender: http1::SendRequest<Full<Bytes>>,
     driver: JoinHandle<hyper::Result<()>>,
 }
 

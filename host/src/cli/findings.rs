@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
-use super::Failure;
 use super::client::{Client, encode};
 use super::global::Global;
 use super::output::{self, Output, Paint};
+use super::{Failure, retract};
 use crate::api::dto::{FindingView, Findings};
 use crate::api::query::{DEFAULT_LIMIT, MAX_LIMIT, parse_moment, parse_severity};
 use crate::model::now_nanos;
@@ -17,6 +17,8 @@ use crate::telemetry::escape;
 /// Of `picket findings`. All conditions have to hold.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Not earlier: a time such as `2026-11-20T16:00:00Z`, or how long ago, such as `2h`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<String>,
@@ -32,6 +34,9 @@ pub(super) struct Arguments {
     /// With this text in its message, attributes or record.
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
+    /// Only those that were taken back. Without it they are shown with all others, and marked.
+    #[arg(long)]
+    retracted: bool,
     /// At most so many, the newest first.
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_LIMIT as u64, value_parser = clap::value_parser!(u64).range(1..=MAX_LIMIT as u64))]
     limit: u64,
@@ -40,7 +45,23 @@ pub(super) struct Arguments {
     socket: Option<PathBuf>,
 }
 
-fn moment(text: &str) -> Result<String, String> {
+impl Arguments {
+    /// Whether anything is asked for that `retract` would pass over. The parser cannot tell, for options of all verbs
+    /// may stand there too.
+    fn has_conditions(&self) -> bool {
+        let Self { since, until, severity, plugin, text, retracted, limit, verb: _, socket } = self;
+        let given = [since, until, severity, plugin, text].into_iter().any(Option::is_some);
+        given || *retracted || socket.is_some() || *limit != DEFAULT_LIMIT as u64
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take back findings and verdicts that were wrong; whoever was sent them is told.
+    Retract(retract::Arguments),
+}
+
+pub(super) fn moment(text: &str) -> Result<String, String> {
     parse_moment(text, now_nanos()).map(|_| text.to_owned())
 }
 
@@ -49,6 +70,12 @@ fn severity(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(Verb::Retract(retracted)) = &arguments.verb {
+        if arguments.has_conditions() {
+            return Err(Failure::Usage("write the conditions behind `retract`".to_owned()));
+        }
+        return retract::run(global, retracted);
+    }
     let client = Client::new(global, arguments.socket.as_deref())?;
     let found: Findings = client.get(&path(arguments))?;
     if global.output == Output::Json {
@@ -65,7 +92,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<(), Failure>
 }
 
 fn path(arguments: &Arguments) -> String {
-    let Arguments { since, until, severity, plugin, text, limit, socket: _ } = arguments;
+    let Arguments { since, until, severity, plugin, text, retracted, limit, verb: _, socket: _ } = arguments;
     let mut path = format!("/api/v1/findings?limit={limit}");
     let parameters =
         [("since", since), ("until", until), ("severity", severity), ("plugin", plugin), ("text", text)];
@@ -75,10 +102,13 @@ fn path(arguments: &Arguments) -> String {
             let _ = write!(path, "&{name}={}", encode(value));
         }
     }
+    if *retracted {
+        path += "&retracted=true";
+    }
     path
 }
 
-/// A finding on two lines: what happened, and where.
+/// A finding on two lines: what happened, and where; and how it was taken back if it was.
 pub(super) fn show(finding: &FindingView, paint: Paint) -> String {
     let mut place = Vec::new();
     if !finding.stream.is_empty() {
@@ -95,8 +125,13 @@ pub(super) fn show(finding: &FindingView, paint: Paint) -> String {
         paint.bold(&format!("{}/{}", escape(&finding.plugin), escape(&finding.rule))),
         escape(&finding.message),
     );
-    match place.is_empty() {
-        true => head,
-        false => format!("{head}    {}\n", paint.faint(&place.join("  "))),
-    }
+    let place = match place.is_empty() {
+        true => String::new(),
+        false => format!("    {}\n", paint.faint(&place.join("  "))),
+    };
+    let taken = finding.retracted.as_ref().map(|taken| {
+        let (by, time) = (taken.by.word(), taken.timestamp.to_seconds());
+        format!("    {} by the {by} at {time}: {}\n", paint.bad("taken back"), escape(&taken.reason))
+    });
+    format!("{head}{place}{}", taken.unwrap_or_default())
 }

@@ -18,6 +18,7 @@ mod output;
 mod plugin;
 mod progress;
 mod report;
+mod retract;
 mod run;
 mod scan;
 mod status;
@@ -56,7 +57,7 @@ enum Verb {
     Scan(scan::Arguments),
     /// Analyze log files once, without a running agent.
     Analyze(analyze::Arguments),
-    /// Search the findings that the running agent keeps.
+    /// Search the findings that the running agent keeps, or take some back.
     Findings(findings::Arguments),
     /// Show the alerts that are pending or firing.
     Alerts(alerts::Arguments),

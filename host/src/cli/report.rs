@@ -54,7 +54,8 @@ impl<W: Write> Results<W> {
             Frame::Alert(alert) => self.alert(alert),
             Frame::Evidence(evidence) => self.evidence(evidence),
             Frame::Notice(notice) => notice_line(notice),
-            Frame::Sample(_) => String::new(),
+            // Nobody takes anything back in a one-shot run.
+            Frame::Sample(_) | Frame::Retraction(_) => String::new(),
         }
     }
 

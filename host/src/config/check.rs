@@ -133,6 +133,19 @@ impl Check<'_> {
                     self.range(&format!("{setting}.interval"), host.interval, [shortest, Span::seconds(DAY)]);
                 }
             }
+            SourceConfig::Prometheus(scraped) => {
+                for (key, path) in scraped.paths_mut() {
+                    *path = self.absolute(path, &format!("{setting}.{key}"));
+                }
+                let shortest = Span(crate::sources::prometheus::config::SHORTEST_INTERVAL);
+                if scraped.interval >= shortest {
+                    self.range(
+                        &format!("{setting}.interval"),
+                        scraped.interval,
+                        [shortest, Span::seconds(DAY)],
+                    );
+                }
+            }
         }
         if let Err(error) = source.check() {
             let setting = format!("{setting}.{}", source.setting_of(&error));

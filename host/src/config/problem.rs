@@ -35,8 +35,8 @@ pub enum Code {
     Source,
     /// The file of a forwarder cannot be written, or a certificate, a password or a template of one cannot be read.
     Forwarder,
-    /// The receiver of a forwarder cannot be reached, or does not take what it would be sent. Only `check --connect`
-    /// finds this.
+    /// A target cannot be scraped, or the receiver of a forwarder cannot be reached, or does not take what it would be
+    /// sent. Only `check --connect` finds this.
     Upstream,
     /// The data folder cannot be written, its disk is full, or it is held by another agent, of a newer version,
     /// or damaged.

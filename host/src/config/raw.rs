@@ -96,6 +96,9 @@ impl Raw {
                     ("directory", |entry| entry.read().map(SourceConfig::Directory)),
                     ("file", |entry| entry.read().map(SourceConfig::File)),
                     ("host", |entry| entry.read().map(SourceConfig::Host)),
+                    ("prometheus", |entry| {
+                        entry.read().map(|config| SourceConfig::Prometheus(Box::new(config)))
+                    }),
                 ])
             }),
             plugins: top.named("plugins", |entry| entry.read()),

@@ -31,10 +31,11 @@ const fn kind(path: &'static str, kind: &'static str, schema: fn(&mut SchemaGene
 }
 
 /// In the order in which an operator meets them.
-const SECTIONS: [Section; 21] = [
+const SECTIONS: [Section; 22] = [
     kind("sources.NAME", "file", sources::file::Config::json_schema),
     kind("sources.NAME", "directory", sources::directory::Config::json_schema),
     kind("sources.NAME", "host", sources::host::Config::json_schema),
+    kind("sources.NAME", "prometheus", sources::prometheus::Config::json_schema),
     section("plugins.NAME", PluginConfig::json_schema),
     kind("forwarders.NAME", "file", picket_forwarders::file::Config::json_schema),
     kind("forwarders.NAME", "remote_write", picket_forwarders::remote_write::Config::json_schema),

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use picket_forwarders::select::Select;
 use picket_forwarders::{BackoffConfig, BatchLimits, Forwarder, explained};
-use serde::Serialize;
 use tokio::sync::watch;
 
 use super::aside::Aside;
@@ -100,7 +99,7 @@ impl StartError {
 }
 
 /// How far a drain has come.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Status {
     /// Bytes of the lanes that wait.
     pub queued_bytes: u64,

@@ -10,7 +10,8 @@ use picket_forwarders::otlp::{self, OtlpForwarder};
 use picket_forwarders::remote_write::{self, RemoteWrite};
 use picket_forwarders::select::{self, Select};
 use picket_forwarders::webhook::{self, WebhookForwarder};
-use picket_forwarders::{BackoffConfig, BatchLimits, Forwarder, Link, SendError, http};
+use picket_forwarders::{BackoffConfig, BatchLimits, Forwarder, Link, SendError};
+use picket_http as http;
 use serde::{Deserialize, Serialize};
 
 use super::drain;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use picket_forwarders::{Description, Link};
-use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use super::Config;
@@ -39,14 +38,13 @@ pub enum StartError {
 }
 
 /// How a forwarder is doing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ForwarderStatus {
     /// Its name in the configuration.
     pub name: String,
     /// Its kind in the configuration.
     pub kind: &'static str,
     /// How far it has come and what it last failed with.
-    #[serde(flatten)]
     pub drain: drain::Status,
     /// Where what was refused stands, if anything was in this run.
     pub refused_file: Option<PathBuf>,

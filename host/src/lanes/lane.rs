@@ -122,6 +122,8 @@ impl Writer {
         }
         let first = self.written.next;
         if count > 0 {
+            // Here as well: the agent may not have run for long.
+            self.leave_old_segment(now)?;
             record::encode(&Head { source, time: now, first, count }, frames, &mut self.buffer);
             let end = self.journal.append(&self.buffer)?;
             self.starts.entry(end.segment).or_insert(now);
@@ -164,13 +166,19 @@ impl Writer {
     }
 
     /// Behind the segments in which everything is older than the bound.
+    ///
+    /// The last one stays, however old: it has the lane's number, and costs little.
     fn too_old(&mut self, now: u64) -> Position {
         let oldest = now.saturating_sub(nanos(self.bounds.max_age));
+        let age = nanos(self.bounds.segment_age());
         let mut bound = Position::ZERO;
-        // Where a segment began, the one before it had ended.
-        for Position { segment, .. } in self.tail().segments().into_iter().skip(1) {
-            match self.start_of(segment) {
-                Some(start) if start <= oldest => bound = Position { segment, offset: 0 },
+        let segments: Vec<u64> = self.tail().segments().into_iter().map(|begin| begin.segment).collect();
+        for (segment, behind) in segments.iter().zip(segments.iter().skip(1)) {
+            // It was left at its age, and where the next one began it had ended.
+            let left = self.start_of(*segment).map(|start| start.saturating_add(age));
+            let followed = self.start_of(*behind);
+            match left.into_iter().chain(followed).min() {
+                Some(ended) if ended <= oldest => bound = Position { segment: *behind, offset: 0 },
                 Some(_) => break,
                 // Nothing in it can be read; it goes with the one behind it.
                 None => {}

@@ -171,6 +171,27 @@ fn nothing_is_deleted_that_was_not_asked_for_before() {
 }
 
 #[test]
+fn in_a_quiet_lane_a_segment_is_left_and_goes_at_its_age() {
+    let fs: Arc<dyn FileSystem> = Arc::new(SimFs::new(8));
+    // A segment is left after ten seconds.
+    let bounds = Config { events_age: Span::seconds(160), ..Config::default() }.of(Lane::Events);
+    let (mut writer, _) = lane::Writer::open(Lane::Events, fs, Path::new("/lanes"), bounds).unwrap();
+    let at = |seconds: u64| seconds * 1_000_000_000;
+    // Nobody looks after the lane in between, as when the agent does not run.
+    for (seconds, segments) in [(1000, 1), (1009, 1), (1010, 2), (2000, 3)] {
+        let source = picket_journal::Position { segment: 1, offset: seconds };
+        assert!(writer.append(source, at(seconds), 1, b"x").unwrap());
+        writer.sync().unwrap();
+        assert_eq!(writer.tail().segments().len(), segments, "{seconds}");
+    }
+    let segments = writer.tail().segments();
+    // One goes when its last record is too old, and not only when the next segment is; the last one stays.
+    for (now, first) in [(1169, 0), (1170, 1), (1179, 1), (1180, 2), (9999, 2)] {
+        assert_eq!(writer.bound(at(now)).unwrap().segment, segments[first].segment, "{now}");
+    }
+}
+
+#[test]
 fn what_the_bound_of_size_expels_is_missed_by_its_number() {
     let mut node = Node::start(3, Config { events_bytes: ByteSize(4 << 20), ..Config::default() });
     node.commit(10, 0);

@@ -86,6 +86,8 @@ pub struct AlertDeps {
     pub config: alerts::Config,
     /// What the API shows.
     pub active: alerts::ActiveAlerts,
+    /// What silences them.
+    pub silences: alerts::Silences,
     /// What they count.
     pub metrics: alerts::Metrics,
 }

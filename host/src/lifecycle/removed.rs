@@ -145,9 +145,9 @@ impl Removed {
 
     /// Hands in the end of alerts that are stored for a plugin; none when there is nothing left to end.
     fn end_some(&mut self, plugin: &str, now: u64) -> Result<Option<Ending>, StateError> {
-        let AlertDeps { config, active, metrics } = &self.alerts;
+        let AlertDeps { config, active, silences, metrics } = &self.alerts;
         let stored = self.state.alerts(plugin)?;
-        let (alerts, errors) = Alerts::restore(plugin, stored, *config, active, metrics);
+        let (alerts, errors) = Alerts::restore(plugin, stored, *config, active, silences, metrics);
         if let Some(error) = errors.first()
             && self.told.insert(plugin.to_owned())
         {
@@ -157,6 +157,7 @@ impl Removed {
         if change.is_empty() {
             return Ok(None);
         }
+        // Their series end with the plugin's others, or by themselves when it was removed before the start.
         match self.committer.submit(Commit { frames: change.frames, writes: change.writes }) {
             Ok(submitted) => Ok(Some(Ending { alerts, accept: change.accept, submitted })),
             Err(error) => {

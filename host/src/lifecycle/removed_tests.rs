@@ -39,6 +39,7 @@ impl Scene {
         let deps = AlertDeps {
             config: alerts::Config::default(),
             active: ActiveAlerts::default(),
+            silences: alerts::Silences::open(state.clone(), NOW).unwrap(),
             metrics: alerts::Metrics::new(&Registry::new()).unwrap(),
         };
         let mut removed = Removed::new(state.clone(), committer.clone(), deps);
@@ -53,8 +54,8 @@ impl Scene {
 
     /// As its worker would, before it is gone without a word.
     fn fires(&self, plugin: &str) {
-        let AlertDeps { config, active, metrics } = &self.removed.alerts;
-        let (mut alerts, _) = Alerts::restore(plugin, Vec::new(), *config, active, metrics);
+        let AlertDeps { config, active, silences, metrics } = &self.removed.alerts;
+        let (mut alerts, _) = Alerts::restore(plugin, Vec::new(), *config, active, silences, metrics);
         let label = Label { name: "alertname".into(), value: "A".into() };
         let held = HeldAlert {
             labels: vec![label],

@@ -72,7 +72,8 @@ impl Lifecycle {
             Vec::new()
         });
         let deps = &self.deps.alerts;
-        let (alerts, errors) = Alerts::restore(plugin, stored, deps.config, &deps.active, &deps.metrics);
+        let (alerts, errors) =
+            Alerts::restore(plugin, stored, deps.config, &deps.active, &deps.silences, &deps.metrics);
         for error in errors {
             tracing::error!(plugin, %error, "A stored alert cannot be read; it begins anew.");
         }

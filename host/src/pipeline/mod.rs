@@ -28,6 +28,8 @@ mod round;
 
 pub mod commit;
 
+pub mod retract;
+
 pub mod carrier;
 pub mod live;
 

@@ -7,8 +7,8 @@ use picket_sandbox as guest;
 
 use super::plugin_metrics::Delta;
 use crate::model::{
-    AlertEvent, Block, Digest, EventId, Evidence, Finding, Frame, Label, Notice, Origin, Sample, Severity,
-    Verdict, VerdictKind,
+    AlertEvent, Block, Digest, EventId, Evidence, Finding, Frame, Label, Notice, Origin, Retraction, Sample,
+    Severity, Verdict, VerdictKind,
 };
 use crate::state::Write;
 
@@ -244,6 +244,9 @@ fn size(frame: &Frame) -> usize {
                 record.len() + reason.len() + stream.len()
             }
             Frame::Notice(Notice { reason, .. }) => reason.len(),
+            Frame::Retraction(Retraction { reason, retracts, .. }) => {
+                reason.len() + size_of_val(retracts.as_slice())
+            }
         }
 }
 

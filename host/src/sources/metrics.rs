@@ -29,6 +29,7 @@ impl Drop {
 /// The metrics of all sources; each has the label `source`.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    scrapes: super::prometheus::metrics::Metrics,
     records: IntCounterVec,
     bytes: IntCounterVec,
     dropped_records: IntCounterVec,
@@ -61,6 +62,7 @@ impl Metrics {
             Ok::<_, prometheus::Error>(gauge)
         };
         Ok(Self {
+            scrapes: super::prometheus::metrics::Metrics::new(registry)?,
             records: counter("picket_source_records_total", "Records read.", &["source"])?,
             bytes: counter("picket_source_read_bytes_total", "Bytes read, with framing.", &["source"])?,
             dropped_records: counter(
@@ -106,7 +108,11 @@ impl Metrics {
                 "Files that had to wait because a plugin's queue was full.",
                 &["source", "plugin"],
             )?,
-            samples: counter("picket_source_samples_total", "Samples of the host's state.", &["source"])?,
+            samples: counter(
+                "picket_source_samples_total",
+                "Samples taken, and stale markers.",
+                &["source"],
+            )?,
             threads_ended: counter(
                 "picket_source_threads_ended_total",
                 "How often the source ended by a bug of the agent and began anew.",
@@ -114,7 +120,7 @@ impl Metrics {
             )?,
             dropped_samples: counter(
                 "picket_source_dropped_samples_total",
-                "Samples of the host's state that did not go upstream, because they could not be committed.",
+                "Samples taken that did not go upstream, because they could not be committed.",
                 &["source", "reason"],
             )?,
         })
@@ -187,8 +193,14 @@ impl SourceMetrics {
         let _ = self.all.lag.remove_label_values(&[&*self.source, plugin]);
     }
 
+    /// Those about its scrapes.
+    pub fn scrapes(&self) -> super::prometheus::metrics::SourceMetrics {
+        self.all.scrapes.of(&self.source)
+    }
+
     /// The source is gone.
     pub fn forget(&self) {
+        self.scrapes().forget();
         // Each fails when there was none.
         let _ = self.all.streams.remove_label_values(&[&self.source]);
         let _ = self.all.open_files.remove_label_values(&[&self.source]);
@@ -214,12 +226,12 @@ impl SourceMetrics {
         self.all.threads_ended.with_label_values(&[&self.source]).inc();
     }
 
-    /// Samples of the host were taken.
+    /// Samples were taken.
     pub fn samples(&self, samples: usize) {
         self.all.samples.with_label_values(&[&self.source]).inc_by(samples as u64);
     }
 
-    /// Samples of the host could not be committed.
+    /// Samples could not be committed.
     pub fn drop_samples(&self, samples: usize) {
         let labels = [&*self.source, "not-committed"];
         self.all.dropped_samples.with_label_values(&labels).inc_by(samples as u64);

@@ -1,7 +1,7 @@
 //! Which setting of a source a mistake is about, so that it can be shown where it was written.
 
 use super::glob::GlobError;
-use super::{ConfigError, SourceConfig, directory, file, host};
+use super::{ConfigError, SourceConfig, directory, file, host, prometheus};
 
 impl SourceConfig {
     /// The path of the setting below the source's own section, its keys joined by dots.
@@ -15,6 +15,7 @@ impl SourceConfig {
             ConfigError::Directory(directory::config::ConfigError::Rescan { .. }) => "rescan".into(),
             ConfigError::Host(host::config::ConfigError::Interval { .. }) => "interval".into(),
             ConfigError::Host(host::config::ConfigError::Pattern { key, .. }) => (*key).into(),
+            ConfigError::Prometheus(prometheus::ConfigError { key, .. }) => key.clone(),
         }
     }
 
@@ -23,7 +24,7 @@ impl SourceConfig {
         let (include, exclude) = match self {
             Self::File(config) => (&config.include, &config.exclude),
             Self::Directory(config) => (&config.include, &config.exclude),
-            Self::Host(_) => return String::new(),
+            Self::Host(_) | Self::Prometheus(_) => return String::new(),
         };
         let part = match error {
             GlobError::Nothing => return "include".into(),

@@ -6,10 +6,12 @@ mod mistake;
 mod open;
 mod probe;
 mod run;
+mod sink;
 
 pub mod directory;
 pub mod file;
 pub mod host;
+pub mod prometheus;
 
 pub mod glob;
 pub mod watch;
@@ -18,7 +20,7 @@ pub mod metrics;
 pub mod status;
 
 pub use directory::source::ScanLog;
-pub use host::source::{NotCommitted, SampleSink};
 pub use probe::Probed;
 pub use run::{Checkpoints, CheckpointsUnreadable, ConfigError, Deps, SourceConfig, Sources, StartError};
+pub use sink::{NotCommitted, SampleSink};
 pub use status::{Problem, SourceStatus};

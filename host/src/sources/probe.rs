@@ -17,7 +17,7 @@ const MAX_FILES: usize = 10_000;
 pub struct Probed {
     /// What cannot be read, and what to do.
     pub unreadable: Vec<Problem>,
-    /// Files that can be read. Zero is no mistake: a log may begin to exist later.
+    /// Files that can be read, or targets. Zero is no mistake: a log may begin to exist later.
     pub readable: usize,
     /// Folders that patterns begin with and that do not exist: often a misspelt path.
     pub missing: Vec<PathBuf>,
@@ -39,6 +39,12 @@ impl SourceConfig {
                 }
             }
             Self::Host(config) => probed.open(&config.proc.join("stat")),
+            Self::Prometheus(config) => {
+                // Whether targets answer is only tried where the network may be used.
+                let tried = super::prometheus::probe::tried(config, false);
+                probed.unreadable = tried.problems;
+                probed.readable = tried.targets;
+            }
         }
         probed
     }
@@ -88,7 +94,7 @@ impl Visit for Probed {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::sources::file;
+    use crate::sources::{file, prometheus};
 
     fn probe(pattern: String) -> Probed {
         SourceConfig::File(file::Config::new(vec![pattern])).probe()
@@ -113,5 +119,20 @@ mod tests {
             assert_eq!(paths, [folder.path().join(path)], "{pattern}");
         }
         assert_eq!(SourceConfig::Host(Default::default()).probe().readable, 1);
+    }
+
+    #[test]
+    fn a_targets_file_is_read_and_no_target_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("targets.json");
+        let targets = vec!["127.0.0.1:1".to_owned()];
+        let config = prometheus::Config { targets, targets_file: Some(file.clone()), ..Default::default() };
+        let source = SourceConfig::Prometheus(Box::new(config));
+        let probed = source.probe();
+        assert_eq!((probed.readable, probed.unreadable.len()), (1, 1));
+        assert_eq!(probed.unreadable[0].path, file);
+        fs::write(&file, "[{\"targets\": [\"127.0.0.1:2\"]}]").unwrap();
+        let probed = source.probe();
+        assert_eq!((probed.readable, probed.unreadable.len()), (2, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Starts, changes and stops the configured sources.
 //!
-//! All `file` sources share a thread; `directory` and `host` sources have one each, since they wait for
-//! disks and scanners.
+//! All `file` sources share a thread; sources of the other kinds have one each, since they wait for disks, scanners
+//! and targets.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,16 +12,17 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use super::anew::Anew;
 use super::directory::source::{DirectorySource, ScanLog};
 use super::file::source::FileSource;
 use super::file::thread::FileThread;
-use super::host::source::SampleSink;
 use super::metrics::Metrics;
+use super::sink::SampleSink;
 use super::status::{SourceStatus, StatusBoard};
-use super::{directory, file, host};
-use crate::model::Digest;
+use super::{directory, file, host, prometheus};
+use crate::model::{Digest, now_nanos};
 use crate::pipeline::route::Router;
 
 /// The settings of one source.
@@ -34,6 +35,8 @@ pub enum SourceConfig {
     Directory(directory::Config),
     /// The machine's own metrics.
     Host(host::Config),
+    /// Metrics of targets.
+    Prometheus(Box<prometheus::Config>),
 }
 
 impl SourceConfig {
@@ -43,6 +46,7 @@ impl SourceConfig {
             Self::File(_) => "file",
             Self::Directory(_) => "directory",
             Self::Host(_) => "host",
+            Self::Prometheus(_) => "prometheus",
         }
     }
 
@@ -56,6 +60,7 @@ impl SourceConfig {
             Self::File(config) => Checked::File(config.check()?),
             Self::Directory(config) => Checked::Directory(config.check()?),
             Self::Host(config) => Checked::Host(config.check()?),
+            Self::Prometheus(config) => Checked::Prometheus(Box::new(config.check()?)),
         })
     }
 }
@@ -64,6 +69,18 @@ enum Checked {
     File(file::config::Checked),
     Directory(directory::config::Checked),
     Host(host::config::Checked),
+    Prometheus(Box<prometheus::config::Checked>),
+}
+
+impl Checked {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Directory(_) => "directory",
+            Self::Host(_) => "host",
+            Self::Prometheus(_) => "prometheus",
+        }
+    }
 }
 
 /// A setting of a source cannot be used.
@@ -78,6 +95,9 @@ pub enum ConfigError {
     /// Of a `host` source.
     #[error(transparent)]
     Host(#[from] host::config::ConfigError),
+    /// Of a `prometheus` source.
+    #[error(transparent)]
+    Prometheus(#[from] prometheus::ConfigError),
 }
 
 /// Sources cannot be started or changed.
@@ -142,11 +162,15 @@ pub struct Sources {
     files: FileThread,
     /// Those with a thread of their own.
     threads: BTreeMap<String, Running>,
+    /// What the targets of `prometheus` sources had.
+    memories: BTreeMap<String, prometheus::Memory>,
     status: StatusBoard,
 }
 
 struct Running {
     stop: Arc<AtomicBool>,
+    /// Wakes a thread that does not sleep on the router.
+    wake: Arc<Notify>,
     thread: JoinHandle<()>,
 }
 
@@ -156,7 +180,14 @@ impl Sources {
         let status = StatusBoard::default();
         let files = FileThread::start(deps.router.clone(), status.clone())
             .map_err(|error| StartError::Thread { name: "file".to_owned(), error })?;
-        let mut sources = Self { deps, configs: BTreeMap::new(), files, threads: BTreeMap::new(), status };
+        let mut sources = Self {
+            deps,
+            configs: BTreeMap::new(),
+            files,
+            threads: BTreeMap::new(),
+            memories: BTreeMap::new(),
+            status,
+        };
         match sources.reconfigure(configs) {
             Ok(()) => Ok(sources),
             Err(error) => {
@@ -179,11 +210,9 @@ impl Sources {
         let gone: Vec<String> =
             self.configs.keys().filter(|name| !configs.contains_key(*name)).cloned().collect();
         for name in gone {
-            let was_host = self.is_host(&name);
+            let kind = self.kind(&name);
             self.remove(&name);
-            if was_host {
-                self.deps.samples.ended(&name);
-            }
+            self.end_series(&name, kind);
         }
         for (name, checked) in changed {
             self.put(&name, checked)?;
@@ -218,14 +247,14 @@ impl Sources {
     fn put(&mut self, name: &str, checked: Checked) -> Result<(), StartError> {
         let same_thread =
             matches!((&checked, self.configs.get(name)), (Checked::File(_), Some(SourceConfig::File(_))));
-        let was_host = self.is_host(name);
+        let (was, is) = (self.kind(name), checked.kind());
         if !same_thread {
             // A `file` source is replaced in place, so that it hands over where its plugins are.
             self.remove(name);
         }
-        if was_host && !matches!(checked, Checked::Host(_)) {
-            // Another `host` source goes on with the series; what it no longer has ends with its first samples.
-            self.deps.samples.ended(name);
+        if was != Some(is) {
+            // Another source of the same kind goes on with the series; what it no longer has ends with its first samples.
+            self.end_series(name, was);
         }
         match checked {
             Checked::File(config) => {
@@ -247,7 +276,7 @@ impl Sources {
                     status: self.status.clone(),
                     stop: stop.clone(),
                 };
-                self.spawn(name, stop, move || DirectorySource::new(parts.clone()).run())
+                self.spawn(name, stop, Arc::default(), move || DirectorySource::new(parts.clone()).run())
             }
             Checked::Host(config) => {
                 let stop = Arc::new(AtomicBool::new(false));
@@ -260,7 +289,24 @@ impl Sources {
                     status: self.status.clone(),
                     stop: stop.clone(),
                 };
-                self.spawn(name, stop, move || parts.clone().run())
+                self.spawn(name, stop, Arc::default(), move || parts.clone().run())
+            }
+            Checked::Prometheus(config) => {
+                let (stop, wake) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+                let metrics = self.deps.metrics.of(name);
+                let parts = prometheus::source::Parts {
+                    name: name.to_owned(),
+                    config: config.named(name),
+                    memory: self.memories.entry(name.to_owned()).or_default().clone(),
+                    router: self.deps.router.clone(),
+                    sink: self.deps.samples.clone(),
+                    scrapes: metrics.scrapes(),
+                    metrics,
+                    status: self.status.clone(),
+                    stop: stop.clone(),
+                    wake: wake.clone(),
+                };
+                self.spawn(name, stop, wake, move || parts.clone().run())
             }
         }
     }
@@ -269,6 +315,7 @@ impl Sources {
         &mut self,
         name: &str,
         stop: Arc<AtomicBool>,
+        wake: Arc<Notify>,
         run: impl FnMut() + Send + 'static,
     ) -> Result<(), StartError> {
         let anew = Anew {
@@ -282,12 +329,23 @@ impl Sources {
             .name(format!("source {name}"))
             .spawn(move || anew.run(run))
             .map_err(|error| StartError::Thread { name: name.to_owned(), error })?;
-        self.threads.insert(name.to_owned(), Running { stop, thread });
+        self.threads.insert(name.to_owned(), Running { stop, wake, thread });
         Ok(())
     }
 
-    fn is_host(&self, name: &str) -> bool {
-        matches!(self.configs.get(name), Some(SourceConfig::Host(_)))
+    fn kind(&self, name: &str) -> Option<&'static str> {
+        self.configs.get(name).map(SourceConfig::kind)
+    }
+
+    /// A source of a kind is gone, and its thread has ended: so do the series that it made.
+    fn end_series(&mut self, name: &str, kind: Option<&'static str>) {
+        if let Some(memory) = self.memories.remove(name) {
+            // What is lost is in the log; receivers take these series for ended after some minutes.
+            let _ = self.deps.samples.scraped(name, memory.end(|_| true, now_nanos()));
+        }
+        if matches!(kind, Some("host" | "prometheus")) {
+            self.deps.samples.ended(name);
+        }
     }
 
     fn remove(&mut self, name: &str) {
@@ -301,6 +359,7 @@ impl Sources {
         if let Some(running) = self.threads.remove(name) {
             running.stop.store(true, Ordering::Relaxed);
             self.deps.router.wake();
+            running.wake.notify_one();
             // It outlives panics, and tells of them.
             let _ = running.thread.join();
             self.status.remove(name);

@@ -32,6 +32,10 @@ impl SampleSink for Nothing {
         self.samples.lock().unwrap().extend(samples);
         Ok(())
     }
+    fn scraped(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted> {
+        self.samples(source, samples)
+    }
+    fn described(&self, _: &[picket_scrape::Described]) {}
     fn ended(&self, source: &str) {
         self.ended.lock().unwrap().push(source.to_owned());
     }
@@ -92,7 +96,7 @@ fn sources_run_change_and_stop() {
         checkpoints: nothing.clone(),
         samples: nothing.clone(),
         scans: nothing.clone(),
-        metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+        metrics: Metrics::new(&::prometheus::Registry::new()).unwrap(),
     };
     let mut sources = Sources::start(configs(""), deps).unwrap();
     let (sender, receiver) = lane::<Work, ()>("p", 1 << 20);

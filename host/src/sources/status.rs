@@ -16,9 +16,9 @@ const MAX_PROBLEMS: usize = 50;
 pub struct SourceStatus {
     /// Its name in the configuration.
     pub name: String,
-    /// `file`, `directory` or `host`.
+    /// `file`, `directory`, `host` or `prometheus`.
     pub kind: String,
-    /// Files that are followed, or that the last walk found.
+    /// Files that are followed, or that the last walk found; targets that are scraped.
     pub streams: usize,
     /// Files that are open.
     pub open_files: usize,
@@ -28,12 +28,12 @@ pub struct SourceStatus {
     pub problems: Vec<Problem>,
 }
 
-/// Something that cannot be read.
+/// Something that cannot be read or scraped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What.
+    /// What: a path, or a URL.
     pub path: PathBuf,
-    /// The operating system's words.
+    /// The operating system's words, or what is wrong with it.
     pub error: String,
     /// What an operator can do.
     pub remedy: String,

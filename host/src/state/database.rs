@@ -39,10 +39,11 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the database in a state's folder and looks through all of it.
-    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
+    /// Opens the database in a state's folder and looks through all of it. One that has no sum yet gets one when it is
+    /// opened `to_write`.
+    pub(super) fn open(dir: &Path, cache_bytes: u64, to_write: bool) -> Result<Self, StateError> {
         let database = Self::open_unchecked(dir, cache_bytes)?;
-        match database.check(dir) {
+        match database.check(dir, to_write) {
             Ok(()) => Ok(database),
             Err(error) => {
                 database.close();
@@ -148,7 +149,7 @@ impl Database {
 
     /// Looks through all entries: whether sled can read them, whether one is missing or old, and whether they are
     /// as new as they were once known to be.
-    fn check(&self, dir: &Path) -> Result<(), StateError> {
+    fn check(&self, dir: &Path, to_write: bool) -> Result<(), StateError> {
         let format = self.looked_up(dir, |database| database.db.get(keys::format()))?;
         if is_newer(format.as_deref()) {
             // Told by who reads the format; what a newer version keeps there is not judged.
@@ -165,7 +166,10 @@ impl Database {
                 return Err(damaged(dir, "it is not complete"));
             }
             // It is new, or a version wrote it that kept no sum.
-            None => self.caught(dir, |database| database.begin_with(found, sled::Batch::default()))?,
+            None if to_write => {
+                self.caught(dir, |database| database.begin_with(found, sled::Batch::default()))?;
+            }
+            None => {}
         }
         *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = found;
         let applied = self.looked_up(dir, |database| database.db.get(keys::applied()))?;

@@ -113,10 +113,10 @@ impl State {
     }
 
     /// Fails as [`open`](Self::open) would, and with [`StateError::Damaged`] where that would repair: nothing is
-    /// set aside.
+    /// set aside. One of an older version stays as it is, so that the older agent can go on with it.
     pub fn inspect(dir: &Path, cache_bytes: u64) -> Result<(), StateError> {
         let table = sled_table::SledTable::open(dir, cache_bytes, false)?;
-        Self::with_table(Arc::new(table)).map(|_| ())
+        format_of(&table).map(|_| ())
     }
 
     /// The state in any table: tests use [`MemoryTable`].
@@ -216,20 +216,13 @@ impl State {
         self.inner.table.bytes()
     }
 
+    /// Notes that this version writes it from now on.
     fn check_format(&self) -> Result<(), StateError> {
-        let (key, known) = (keys::format(), FORMAT_VERSION);
-        let found = match self.inner.table.get(&key)? {
-            Some(stored) => stored.try_into().map(u32::from_le_bytes).ok(),
-            None => Some(0),
-        };
-        match found {
-            Some(found) if found == known => Ok(()),
-            Some(found) if found < known => {
-                self.inner.table.apply(vec![(key, Some(known.to_le_bytes().to_vec()))])
-            }
-            Some(found) => Err(StateError::NewerVersion { what: "state".into(), found, known }),
-            None => Err(StateError::Damaged { what: "the state's format version".into() }),
+        if format_of(self.table())? < FORMAT_VERSION {
+            let version = FORMAT_VERSION.to_le_bytes().to_vec();
+            self.inner.table.apply(vec![(keys::format(), Some(version))])?;
         }
+        Ok(())
     }
 
     fn table(&self) -> &dyn Table {
@@ -251,6 +244,20 @@ impl State {
     fn lock(&self) -> MutexGuard<'_, ()> {
         // It guards no data of its own: a batch is applied or not, also when its maker panics.
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version that wrote a table, 0 for a new one; an error for one that is newer than this agent.
+fn format_of(table: &dyn Table) -> Result<u32, StateError> {
+    let known = FORMAT_VERSION;
+    let found = match table.get(&keys::format())? {
+        Some(stored) => stored.try_into().map(u32::from_le_bytes).ok(),
+        None => Some(0),
+    };
+    match found {
+        Some(found) if found > known => Err(StateError::NewerVersion { what: "state".into(), found, known }),
+        Some(found) => Ok(found),
+        None => Err(StateError::Damaged { what: "the state's format version".into() }),
     }
 }
 

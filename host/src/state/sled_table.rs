@@ -37,7 +37,8 @@ pub(super) struct SledTable {
 }
 
 impl SledTable {
-    /// Opens the table in a folder. A damaged one is repaired, or is an error unless `repairs`.
+    /// Opens the table in a folder. A damaged one is repaired, or is an error unless `repairs`; without it nothing is
+    /// changed in one that is there.
     pub(super) fn open(dir: &Path, cache_bytes: u64, repairs: bool) -> Result<Self, StateError> {
         let mut folder = fs::DirBuilder::new();
         folder.recursive(true).mode(0o700).create(dir).map_err(StateError::io("make the folder", dir))?;
@@ -48,7 +49,9 @@ impl SledTable {
         }
         let (database, repairs) = match repairs {
             true => open_or_repair(dir, cache_bytes, &ballast)?,
-            false => (with_room(&ballast, dir, || Database::open(dir, cache_bytes))?, Repairs::default()),
+            false => {
+                (with_room(&ballast, dir, || Database::open(dir, cache_bytes, false))?, Repairs::default())
+            }
         };
         let table = Self {
             dir: dir.to_owned(),
@@ -306,7 +309,7 @@ fn open_or_repair(
     let known = dir.join(DATABASE).exists();
     let kept = dir.join(repair::BACKUP).exists() || dir.join(repair::FACTS).exists();
     let damage = match known || !kept {
-        true => match with_room(ballast, dir, || Database::open(dir, cache_bytes)) {
+        true => match with_room(ballast, dir, || Database::open(dir, cache_bytes, true)) {
             Err(StateError::Damaged { what }) => what,
             opened => return Ok((opened?, Repairs::default())),
         },

@@ -115,6 +115,10 @@ fn summary(frame: &Frame) -> String {
         Frame::Notice(notice) => {
             format!("{} {} {}", word(&notice.event), notice.origin.plugin, notice.reason)
         }
+        Frame::Retraction(retraction) => {
+            let (count, plugin) = (retraction.retracts.len(), &retraction.origin.plugin);
+            format!("{count} results of {plugin} taken back: {}", retraction.reason)
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod otlp;
 mod port;
 mod prometheus;
 mod series;
+mod target;
 mod tls;
 mod victoria;
 
@@ -32,5 +33,6 @@ pub use need::{Server, need};
 pub use otlp::Otlp;
 pub use prometheus::Prometheus;
 pub use series::Series;
+pub use target::{Page, Target};
 pub use tls::{PASSWORD, Tls, USER};
 pub use victoria::VictoriaMetrics;

@@ -174,6 +174,24 @@ pub(super) const WALLS: &[Wall] = &[
         reason: "lanes stand between the journal of commits and its readers and know neither end",
     },
     Wall {
+        from: "host/http/",
+        not: &["picket", "picket_forwarders", "picket_journal", "picket_sandbox", "picket_series"],
+        except: &[],
+        reason: "the HTTP client knows nothing of what is sent and read through it",
+    },
+    Wall {
+        from: "host/relabel/",
+        not: &["picket", "picket_forwarders", "picket_journal", "picket_sandbox", "picket_series", "tokio"],
+        except: &[],
+        reason: "rules know labels, and not what has them",
+    },
+    Wall {
+        from: "host/scrape/",
+        not: &["picket", "picket_forwarders", "picket_journal", "picket_sandbox", "picket_series"],
+        except: &[],
+        reason: "a scrape knows its target, and nothing of where samples go",
+    },
+    Wall {
         from: "host/forwarders/",
         not: &["picket", "picket_journal", "picket_sandbox", "picket_series"],
         except: &[],

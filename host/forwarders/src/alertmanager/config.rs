@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::encode::{Generator, GeneratorError};
-use crate::http::{self, ClientError, Url, UrlError};
 use crate::{BackoffConfig, BatchConfig, BatchLimits, select};
+use picket_http::{self as http, ClientError, Url, UrlError};
 
 /// What suits an Alertmanager: alerts are rare and urgent, so nothing waits for company, and after an outage
 /// five hundred go at once, of which only the last state of each is sent.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::encode::{self, Alert};
 use crate::SendError;
-use crate::http::{Answer, Client, NoAnswer, Request, Url};
+use picket_http::{Answer, Client, NoAnswer, Request, Url};
 
 /// The most alerts of one request: 5000 were seen to be taken, but a proxy may have a bound on bytes.
 const MAX_REQUEST: usize = 1000;

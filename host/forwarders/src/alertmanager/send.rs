@@ -9,8 +9,8 @@ use super::config::{Config, ConfigError};
 use super::encode::{Alert, Pairs};
 use super::kept::{Kept, Life, MAX_KEPT, NoteError, Words};
 use super::peers::{Peers, What};
-use crate::http::Client;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
+use picket_http::Client;
 
 /// When everything is told first after a start. What a crash left half-done comes before, so that no end that an
 /// Alertmanager knows is taken back; and of the four times `resend` that alerts last, little is used up.
@@ -52,32 +52,37 @@ impl AlertmanagerForwarder {
         Ok(Self { peers, words, resend, kept: Kept::default(), due, unsettled, overflowed: false })
     }
 
-    /// What a batch says about each alert in the end.
-    fn changes(batch: &Batch, now: u64) -> Vec<Change> {
+    /// What a batch says about each alert in the end, and which are silent then.
+    fn changes(batch: &Batch, now: u64) -> (Vec<Change>, Vec<Digest>) {
         let mut newest = BTreeMap::new();
         for (frame, alert) in batch.frames.iter().enumerate() {
             if let Frame::Alert(event) = alert
                 && let Some(life) = Life::of(event, now)
             {
-                newest.insert(life.key(), (frame, life));
+                newest.insert(life.key(), (frame, event.silenced_by.is_none().then_some(life)));
             }
         }
-        let mut changes: Vec<Change> =
-            newest.into_iter().map(|(key, (frame, life))| Change { frame, key, life }).collect();
-        changes.sort_unstable_by_key(|change| change.frame);
-        changes
+        let (mut changes, mut silent) = (Vec::new(), Vec::new());
+        for (key, (frame, life)) in newest {
+            match life {
+                Some(life) => changes.push(Change { frame, key, life }),
+                None => silent.push(key),
+            }
+        }
+        changes.sort_unstable_by_key(|change: &Change| change.frame);
+        (changes, silent)
     }
 
     /// What the peers are told, with the place in the batch. To an Alertmanager alerts of two rules with the same
     /// labels are one: it does not end before both do.
-    fn said(&self, changes: &[Change], now: u64) -> Vec<(usize, Alert)> {
+    fn said(&self, changes: &[Change], silent: &[Digest], now: u64) -> Vec<(usize, Alert)> {
         let mut said: BTreeMap<Pairs, (usize, Alert)> = BTreeMap::new();
         let (firing, ended): (Vec<&Change>, Vec<&Change>) =
             changes.iter().partition(|change| change.life.is_firing());
         let still_firing = match ended.is_empty() {
             true => BTreeSet::new(),
             false => {
-                let changed = changes.iter().map(|change| change.key).collect();
+                let changed = changes.iter().map(|change| change.key).chain(silent.iter().copied()).collect();
                 self.kept.firing_labels(&self.words, &changed)
             }
         };
@@ -152,15 +157,17 @@ impl Forwarder for AlertmanagerForwarder {
         Ok(None)
     }
 
-    /// There is no memory of batches that failed half-way: the batch is told again with the times of then.
+    /// Silenced alerts are neither told nor repeated; the end of a silence comes as an event of its own. There is
+    /// no memory of batches that failed half-way: the batch is told again with the times of then.
     fn send(&mut self, batch: &Batch) -> Result<Sent, SendError> {
         let now = now_nanos();
-        let changes = Self::changes(batch, now);
-        let (frames, alerts): (Vec<usize>, Vec<Alert>) = self.said(&changes, now).into_iter().unzip();
-        if changes.is_empty() {
+        let (changes, silent) = Self::changes(batch, now);
+        let said = self.said(&changes, &silent, now);
+        let (frames, alerts): (Vec<usize>, Vec<Alert>) = said.into_iter().unzip();
+        if changes.is_empty() && silent.is_empty() {
             return Ok(Sent::all());
         }
-        self.unsettled = changes.iter().map(|change| change.key).collect();
+        self.unsettled = changes.iter().map(|change| change.key).chain(silent.iter().copied()).collect();
         let bad = match alerts.is_empty() {
             true => Vec::new(),
             false => self.peers.deliver(&alerts, What::Changes)?,
@@ -170,6 +177,8 @@ impl Forwarder for AlertmanagerForwarder {
         self.unsettled.clear();
         refused.sort_unstable_by_key(|refused| refused.frame);
         self.keep(changes, &refused);
+        // Not repeated, a silent one ends by itself where it was told before.
+        silent.iter().for_each(|key| self.kept.remove(key));
         Ok(Sent { note: Some(self.kept.note()), refused, ..Sent::default() })
     }
 

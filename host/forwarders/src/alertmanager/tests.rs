@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::encode::{Generator, GeneratorError, Pairs};
 use super::kept::{Kept, Life, NoteError, Words};
 use super::*;
-use crate::http::Url;
 use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
+use picket_http::Url;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -40,6 +40,7 @@ fn event(state: AlertState, text: &str) -> AlertEvent {
         annotations: labels("summary=full"),
         value: 1.0,
         active_since: now_nanos() - 60 * SECOND,
+        silenced_by: None,
     }
 }
 
@@ -224,6 +225,24 @@ fn every_peer_gets_the_last_state_of_each_alert_and_no_pending_one() {
     }
     // Nothing to tell, and nothing new to remember.
     assert_eq!(forwarder.send(&batch([event(AlertState::Pending, "a=9")])).unwrap(), Sent::all());
+}
+
+#[test]
+fn a_silenced_alert_is_neither_told_nor_repeated_until_its_silence_ends() {
+    let server = alertmanager();
+    let mut forwarder = forwarder(vec![server.url("")]);
+    let silenced = |event: AlertEvent| AlertEvent { silenced_by: Some("s".into()), ..event };
+    forwarder.send(&batch([firing("a=1"), firing("a=2"), silenced(firing("a=3"))])).unwrap();
+    assert_eq!(told(&server, "a"), [fires("1"), fires("2")]);
+    // A silence begins: nothing is said, and the alert is not repeated any more.
+    let sent = forwarder.send(&batch([silenced(firing("a=2"))])).unwrap();
+    assert!(sent.note.is_some() && sent.refused.is_empty());
+    forwarder.due = Instant::now();
+    forwarder.prepare().unwrap();
+    assert_eq!(told(&server, "a"), [fires("1")]);
+    // One ends under its silence, of the other the silence ends.
+    forwarder.send(&batch([silenced(resolved("a=3")), firing("a=2")])).unwrap();
+    assert_eq!(told(&server, "a"), [fires("2")]);
 }
 
 #[test]

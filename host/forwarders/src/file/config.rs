@@ -20,8 +20,8 @@ pub struct Config {
     /// The file. Its folder is made when missing; a new file can be read by the agent's user and
     /// group only (mode 0640). It may be moved away at any time: the next results begin a new one.
     pub path: PathBuf,
-    /// Which results are written, of `finding`, `verdict`, `alert`, `evidence`, `notice` and
-    /// `sample`. By default all but `sample`.
+    /// Which results are written, of `finding`, `verdict`, `alert`, `evidence`, `notice`,
+    /// `sample` and `retraction`. By default all but `sample`.
     #[serde(default = "include")]
     pub include: BTreeSet<FrameKind>,
     /// Which of these results are written, and under which labels.
@@ -51,8 +51,8 @@ impl Config {
 }
 
 fn include() -> BTreeSet<FrameKind> {
-    use FrameKind::{Alert, Evidence, Finding, Notice, Verdict};
-    BTreeSet::from([Finding, Verdict, Alert, Evidence, Notice])
+    use FrameKind::{Alert, Evidence, Finding, Notice, Retraction, Verdict};
+    BTreeSet::from([Finding, Verdict, Alert, Evidence, Notice, Retraction])
 }
 
 fn rotate_bytes() -> ByteSize {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use picket_model::{AlertEvent, Evidence, Finding, Frame, Label, Notice, Sample, Verdict};
+use picket_model::{AlertEvent, Evidence, Finding, Frame, Label, Notice, Retraction, Sample, Verdict};
 
 /// A frame in the shape for receivers.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,7 @@ impl Serialize for Line<'_> {
             Frame::Sample(sample) => self::sample(&mut map, sample)?,
             Frame::Evidence(evidence) => self::evidence(&mut map, evidence)?,
             Frame::Notice(notice) => self::notice(&mut map, notice)?,
+            Frame::Retraction(retraction) => self::retraction(&mut map, retraction)?,
         }
         map.end()
     }
@@ -77,7 +78,11 @@ fn alert<M: SerializeMap>(map: &mut M, alert: &AlertEvent) -> Result<(), M::Erro
     map.serialize_entry("annotations", &Pairs(&alert.annotations))?;
     map.serialize_entry("value", &Number(alert.value))?;
     map.serialize_entry("active_since_timestamp", &Rfc3339(alert.active_since))?;
-    map.serialize_entry("active_since", &alert.active_since)
+    map.serialize_entry("active_since", &alert.active_since)?;
+    match &alert.silenced_by {
+        Some(silence) => map.serialize_entry("silenced_by", silence),
+        None => Ok(()),
+    }
 }
 
 fn sample<M: SerializeMap>(map: &mut M, sample: &Sample) -> Result<(), M::Error> {
@@ -99,6 +104,12 @@ fn evidence<M: SerializeMap>(map: &mut M, evidence: &Evidence) -> Result<(), M::
 fn notice<M: SerializeMap>(map: &mut M, notice: &Notice) -> Result<(), M::Error> {
     map.serialize_entry("event", &notice.event)?;
     map.serialize_entry("reason", &notice.reason)
+}
+
+fn retraction<M: SerializeMap>(map: &mut M, retraction: &Retraction) -> Result<(), M::Error> {
+    map.serialize_entry("by", &retraction.by)?;
+    map.serialize_entry("reason", &retraction.reason)?;
+    map.serialize_entry("retracts", &retraction.retracts)
 }
 
 fn unless_empty<M: SerializeMap>(map: &mut M, name: &'static str, value: &str) -> Result<(), M::Error> {

@@ -13,7 +13,7 @@ use super::*;
 use crate::{Batch, Forwarder, SendError};
 use picket_model::{
     AlertEvent, AlertState, ByteSize, Digest, EventId, Evidence, Finding, Frame, Label, LifecycleEvent,
-    Notice, Origin, Sample, Severity, Verdict, VerdictKind,
+    Notice, Origin, RetractedBy, Retraction, Sample, Severity, Verdict, VerdictKind,
 };
 
 const TIME: u64 = 1_763_654_940_250_000_000;
@@ -73,6 +73,7 @@ pub(crate) fn examples() -> Vec<Frame> {
             annotations: vec![label("summary", "/ is 97 % full.")],
             value: 0.97,
             active_since: 1_763_654_640_000_000_000,
+            silenced_by: None,
         }),
         Frame::Evidence(Evidence {
             id,
@@ -99,6 +100,14 @@ pub(crate) fn examples() -> Vec<Frame> {
             vec![label("device", "/dev/sdb1"), label("mountpoint", "/mnt")],
             TIME,
         )),
+        Frame::Retraction(Retraction {
+            id,
+            time: TIME,
+            origin: origin("auth-guard"),
+            by: RetractedBy::Operator,
+            reason: "The rule took the backup for an attack.".into(),
+            retracts: vec![EventId([0x11; 16]), EventId([0x22; 16])],
+        }),
     ]
 }
 

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use picket_http::{Compression, tls};
 use picket_model::{FrameKind, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Address;
-use crate::secret::{Secret, SecretError};
-use crate::{BackoffConfig, BatchConfig, BatchLimits, Compression, SendError, select, tls};
+use crate::{BackoffConfig, BatchConfig, BatchLimits, SendError, select};
+use picket_http::secret::{Secret, SecretError};
 
 /// What suits receivers: many limit a chunk to a megabyte, and events are up to twice as large as in the journal.
 /// Findings are no more than a second late.

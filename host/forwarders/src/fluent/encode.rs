@@ -4,9 +4,9 @@
 use picket_model::{Digest, Frame};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use crate::Compression;
-use crate::compression::gzip;
 use crate::file::encode::Line;
+use picket_http::Compression;
+use picket_http::gzip;
 
 /// The entries of a chunk: each the time and the record, end to end.
 pub fn entries(frames: &[&Frame]) -> Vec<u8> {

@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha512};
 
 use super::wire::Message;
-use crate::secret::Secret;
+use picket_http::secret::Secret;
 
 /// Who we are to the receiver.
 #[derive(Debug, Clone)]

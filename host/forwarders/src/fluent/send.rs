@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use picket_http::Compression;
 use picket_model::{Digest, FrameKind};
 
 use super::config::{Config, Unfit};
 use super::encode;
 use super::session::{Failure, Session};
 use crate::progress::Progress;
-use crate::{Batch, Compression, Forwarder, Link, SendError, Sent};
+use crate::{Batch, Forwarder, Link, SendError, Sent};
 
 /// The most that a chunk's events take, uncompressed; a single event that is larger goes alone. Receivers limit
 /// chunks, and some take quadratic time over them.
@@ -31,9 +32,23 @@ pub struct FluentForwarder {
     /// The connection, between two chunks.
     session: Option<Session>,
     /// Of the batch that is on its way.
-    progress: Option<Progress<FrameKind>>,
+    progress: Option<Progress<Place>>,
     /// How often in a row the next part was handed over without an answer.
     silences: u32,
+}
+
+/// Which events may be in one chunk: those of a kind, but none from before a retraction with one from behind it, so
+/// that a retraction comes after all that it takes back.
+type Place = (usize, FrameKind);
+
+/// Tells the places of frames that are asked for in their order.
+fn places() -> impl FnMut(FrameKind) -> Place {
+    let (mut turns, mut retracts) = (0, false);
+    move |kind| {
+        turns += usize::from((kind == FrameKind::Retraction) != retracts);
+        retracts = kind == FrameKind::Retraction;
+        (turns, kind)
+    }
 }
 
 impl FluentForwarder {
@@ -44,10 +59,10 @@ impl FluentForwarder {
     }
 
     /// Sends the next part, or makes it smaller. False when nothing is left.
-    fn step(&mut self, batch: &Batch, progress: &mut Progress<FrameKind>) -> Result<bool, SendError> {
+    fn step(&mut self, batch: &Batch, progress: &mut Progress<Place>) -> Result<bool, SendError> {
         let Some(part) = progress.next() else { return Ok(false) };
         let entries = encode::entries(&part.frames(batch));
-        let (kind, size) = (part.to, part.frames.len());
+        let ((_, kind), size) = (part.to, part.frames.len());
         if entries.len() > MAX_CHUNK && size > 1 {
             return Ok(progress.split());
         }
@@ -80,7 +95,7 @@ impl FluentForwarder {
     /// The next part is what the receiver does not take: it acknowledges an empty chunk before and after it. A half of
     /// the part may do, which is found out in the same way; a single event is refused. False when it is to be tried
     /// again before that.
-    fn convict(&mut self, size: usize, reason: &str, progress: &mut Progress<FrameKind>) -> bool {
+    fn convict(&mut self, size: usize, reason: &str, progress: &mut Progress<Place>) -> bool {
         if progress.split() {
             let receiver = &self.config.address;
             tracing::warn!(%receiver, "a chunk of {size} events is halved: only others are acknowledged: {reason}");
@@ -157,7 +172,7 @@ impl Forwarder for FluentForwarder {
         let known = self.progress.take().filter(|progress| progress.is_of(batch));
         let mut progress = known.unwrap_or_else(|| {
             self.silences = 0;
-            Progress::new(batch, |kind| kind)
+            Progress::new(batch, places())
         });
         loop {
             match self.step(batch, &mut progress) {

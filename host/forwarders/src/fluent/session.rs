@@ -10,7 +10,8 @@ use tokio_rustls::TlsConnector;
 use super::config::Config;
 use super::handshake::{Identity, shown};
 use super::wire::{self, Message};
-use crate::{Link, SendError, tls};
+use crate::{Link, SendError};
+use picket_http::tls;
 
 /// What TCP and TLS have in common.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -214,7 +215,7 @@ async fn connect(config: &Config, deadline: Instant) -> Result<Box<dyn Stream>, 
 
 /// Who we are, from what the files hold now; none when no key is configured.
 fn identity(config: &Config, link: &Link) -> Result<Option<Identity>, SendError> {
-    let unusable = |error: crate::secret::SecretError| SendError::unusable(error.to_string());
+    let unusable = |error: picket_http::secret::SecretError| SendError::unusable(error.to_string());
     let Some(key) = config.shared_key().map_err(unusable)? else { return Ok(None) };
     Ok(Some(Identity::new(&link.node, key, config.user().map_err(unusable)?)))
 }

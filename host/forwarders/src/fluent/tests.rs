@@ -6,13 +6,14 @@ mod receiver;
 
 use std::path::Path;
 
+use picket_http::Compression;
 use picket_model::{Digest, Frame, FrameKind, Label, Sample, Span};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::*;
 use crate::file::tests::examples;
-use crate::{Batch, Compression, Forwarder as _, Link, SendError, Sent};
+use crate::{Batch, Forwarder as _, Link, SendError, Sent};
 use receiver::{Nonce, Reaction, Receiver, Security};
 
 /// A forwarder that sends to a receiver, and the runtime that it needs.
@@ -78,12 +79,26 @@ fn each_kind_is_a_chunk_under_its_tag_and_the_connection_is_kept() {
                 ("picket.evidence", 1, 1),
                 ("picket.notice", 1, 1),
                 ("picket.sample", 3, 3),
+                ("picket.retraction", 1, 1),
                 ("picket.sample", 1, 1),
             ]
         );
         assert!(seen.iter().all(|chunk| chunk.connection == 0));
         assert!(seen.iter().all(|chunk| chunk.is_gzip == (compression == Compression::Gzip)));
     }
+}
+
+#[test]
+fn a_retraction_comes_after_all_that_stands_before_it_in_the_batch() {
+    let receiver = Receiver::start(None, |_| Reaction::Ack);
+    let (mut forwarder, _runtime) = forwarder(&receiver, |_| ());
+    let (first, last) = (examples().remove(0), examples().pop().unwrap());
+    let frames = vec![last.clone(), first.clone(), last.clone(), last, first, sample(0, 0)];
+    assert_eq!(forwarder.send(&batch(frames)), Ok(Sent::all()));
+    let seen = receiver.seen();
+    let tags: Vec<_> = seen.iter().map(|chunk| (&*chunk.tag, chunk.size)).collect();
+    let (finding, retraction) = ("picket.finding", "picket.retraction");
+    assert_eq!(tags, [(retraction, 1), (finding, 1), (retraction, 2), (finding, 1), ("picket.sample", 1)]);
 }
 
 #[test]
@@ -274,11 +289,15 @@ fn an_agent_that_stops_waits_for_no_acknowledgement() {
 
 #[test]
 fn over_tls_events_arrive_and_without_it_the_receiver_says_so() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../http/testdata/tls");
     let receiver = Receiver::secured(&data.join("server.pem"), &data.join("server.key"));
     let tls = |ca: &str| {
         let ca_file = Some(data.join(ca));
-        Some(crate::tls::Config { ca_file, server_name: Some("localhost".into()), ..Default::default() })
+        Some(picket_http::tls::Config {
+            ca_file,
+            server_name: Some("localhost".into()),
+            ..Default::default()
+        })
     };
     let (mut trusting, _runtime) = forwarder(&receiver, |config| config.tls = tls("ca.pem"));
     assert_eq!(trusting.send(&batch(examples())), Ok(Sent::all()));

@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::encode::Signal;
 use crate::Unnamed;
-use crate::http::Answer;
+use picket_http::Answer;
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]

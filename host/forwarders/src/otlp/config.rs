@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use picket_http::Compression;
 use picket_model::FrameKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{self, Url};
-use crate::{BackoffConfig, BatchConfig, BatchLimits, Compression, select};
+use crate::{BackoffConfig, BatchConfig, BatchLimits, select};
+use picket_http::{self as http, Url};
 
 /// What suits a collector: requests of about two megabytes, far below the 20 MiB that collectors take by default,
 /// and findings that are no more than a second late.

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use picket_http::Compression;
 use picket_model::FrameKind;
 
 use super::answer::{self, Meaning, PROTOBUF};
 use super::config::Config;
 use super::encode::{self, Context, Signal};
-use crate::compression::gzip;
-use crate::http::{Answer, Client, ClientError, NoAnswer, Request, Url};
 use crate::progress::Progress;
-use crate::{Batch, Compression, Forwarder, Link, SendError, Sent};
+use crate::{Batch, Forwarder, Link, SendError, Sent};
+use picket_http::gzip;
+use picket_http::{Answer, Client, ClientError, NoAnswer, Request, Url};
 
 /// A request is made smaller before it is sent when its body, uncompressed, is larger: proxies before collectors
 /// often take a few megabytes, collectors 20 MiB.
@@ -34,7 +35,7 @@ pub struct OtlpForwarder {
 pub enum Unfit {
     /// The URL has no room for a path.
     #[error("`url`: {0}")]
-    Url(#[from] crate::http::UrlError),
+    Url(#[from] picket_http::UrlError),
     /// The HTTP client.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -177,9 +178,9 @@ impl Forwarder for OtlpForwarder {
     }
 
     fn probe(&mut self) -> Result<String, SendError> {
-        use FrameKind::{Alert, Evidence, Finding, Notice, Sample, Verdict};
+        use FrameKind::{Alert, Evidence, Finding, Notice, Retraction, Sample, Verdict};
         let mut taken = Vec::new();
-        if [Finding, Verdict, Alert, Evidence, Notice].into_iter().any(|kind| self.wants(kind)) {
+        if [Finding, Verdict, Alert, Evidence, Notice, Retraction].into_iter().any(|kind| self.wants(kind)) {
             self.try_empty(Signal::Logs)?;
             taken.push("logs");
         }

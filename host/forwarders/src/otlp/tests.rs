@@ -6,13 +6,14 @@ mod receiver;
 
 use std::time::Duration;
 
+use picket_http::Compression;
 use picket_model::{Digest, Frame, FrameKind, Label, Sample};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::*;
 use crate::file::tests::examples;
-use crate::{Batch, Compression, Forwarder as _, Link, Refused, SendError, Sent, Unnamed};
+use crate::{Batch, Forwarder as _, Link, Refused, SendError, Sent, Unnamed};
 use receiver::{Answer, Receiver};
 
 /// A forwarder that sends to a receiver, and the runtime that it needs.

@@ -6,8 +6,8 @@ use picket_model::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{self, Url};
 use crate::{BackoffConfig, BatchConfig, BatchLimits, select};
+use picket_http::{self as http, Url};
 
 /// What suits Prometheus: with four shards five full requests of each, so that the wait of shards for each other at a
 /// batch's end weighs little, and samples that are a second late, which rules upstream do not notice.

@@ -108,7 +108,7 @@ fn labels(sample: &Sample) -> Result<Vec<Label>, String> {
     }
     for label in sample.labels.iter().filter(|label| !label.value.is_empty() && !label.name.starts_with("__"))
     {
-        if !crate::relabel::is_label_name(&label.name) {
+        if !picket_relabel::is_label_name(&label.name) {
             return Err(format!("`{}` is no name of a label", shown(&label.name)));
         }
         labels.push(Label { name: label.name.clone(), value: label.value.clone() });

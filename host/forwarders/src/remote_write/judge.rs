@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::SendError;
-use crate::http::{Answer, NoAnswer};
+use picket_http::{Answer, NoAnswer};
 
 /// What an answer means for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use super::encode;
 use super::judge::{self, Meaning};
 use super::metadata::{FAMILIES, Metadata};
 use super::progress::{Progress, Times};
-use crate::http::{Client, ClientError, Request, Url};
 use crate::{Batch, Forwarder, Link, SendError, Sent};
+use picket_http::{Client, ClientError, Request, Url};
 
 /// After so many answers that sound final but ask for a repeat a request is halved: the first ones may have been
 /// about something that passes.
@@ -108,7 +108,7 @@ impl RemoteWrite {
         &mut self,
         progress: &mut Progress,
         shard: usize,
-        answer: Result<crate::http::Answer, crate::http::NoAnswer>,
+        answer: Result<picket_http::Answer, picket_http::NoAnswer>,
         probed: &mut bool,
     ) -> Result<Option<String>, SendError> {
         match judge::answer(answer, &self.place) {

@@ -6,19 +6,20 @@ use picket_model::{FrameKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::relabel::Rule;
+use picket_relabel::Rule;
 
 /// `[forwarders.NAME.select]`: which results are sent, and under which labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Which kinds, of `finding`, `verdict`, `alert`, `evidence`, `notice` and `sample`; by default all that
-    /// the receiver can take.
+    /// Which kinds, of `finding`, `verdict`, `alert`, `evidence`, `notice`, `sample` and `retraction`; by default
+    /// all that the receiver can take. Who includes findings or verdicts should include `retraction`, which takes
+    /// wrong ones back.
     pub include: BTreeSet<FrameKind>,
     /// What is less severe is left out: findings; verdicts, of which `malicious` counts as `high`, `suspicious`
     /// as `medium`, `skipped` as `low` and `clean` as `info`; and alerts by their label `severity`: one of these
     /// words, or one that rules for Prometheus use, such as `page` (`critical`), `error` (`high`) and `warning`
-    /// (`medium`). Alerts without a word that is known are sent.
+    /// (`medium`). Alerts without a word that is known are sent, and so are retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_severity: Option<Severity>,
     /// Only what these plugins made. Samples do not tell who made them and are sent: use `relabel` for them.

@@ -3,8 +3,8 @@
 
 use picket_model::{Frame, Label};
 
-use crate::relabel::Rules;
 use crate::severity;
+use picket_relabel::Rules;
 
 /// The label that holds a metric's name.
 const NAME: &str = "__name__";
@@ -61,7 +61,7 @@ fn own(frame: &mut Frame) -> Option<&mut Vec<Label>> {
         Frame::Finding(finding) => Some(&mut finding.attributes),
         Frame::Alert(alert) => Some(&mut alert.labels),
         Frame::Sample(sample) => Some(&mut sample.labels),
-        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) => None,
+        Frame::Verdict(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => None,
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn source(frame: &Frame) -> Option<&str> {
         Frame::Finding(finding) => &finding.source,
         Frame::Verdict(verdict) => &verdict.source,
         Frame::Evidence(evidence) => &evidence.source,
-        Frame::Alert(_) | Frame::Sample(_) | Frame::Notice(_) => return None,
+        Frame::Alert(_) | Frame::Sample(_) | Frame::Notice(_) | Frame::Retraction(_) => return None,
     };
     Some(source.as_str()).filter(|source| !source.is_empty())
 }
@@ -107,7 +107,7 @@ fn about(frame: &Frame) -> Vec<Label> {
             vec![("__rule__", &alert.rule), ("__group__", &alert.group), ("__state__", alert.state.word())]
         }
         Frame::Evidence(evidence) => vec![("__stream__", &evidence.stream)],
-        Frame::Sample(_) | Frame::Notice(_) => Vec::new(),
+        Frame::Sample(_) | Frame::Notice(_) | Frame::Retraction(_) => Vec::new(),
     };
     // An empty value is the same as no label.
     labels.extend(

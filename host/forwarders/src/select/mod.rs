@@ -8,9 +8,9 @@ mod labels;
 
 use picket_model::{Frame, FrameKind, Label};
 
-use crate::relabel::{self, RuleError, Rules};
 use crate::severity;
 pub use config::Config;
+use picket_relabel::{self as relabel, RuleError, Rules};
 
 #[cfg(test)]
 mod tests;

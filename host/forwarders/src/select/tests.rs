@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use picket_model::{
-    AlertEvent, AlertState, Digest, EventId, Evidence, Finding, LifecycleEvent, Notice, Origin, Sample,
-    Severity, Verdict, VerdictKind,
+    AlertEvent, AlertState, Digest, EventId, Evidence, Finding, LifecycleEvent, Notice, Origin, RetractedBy,
+    Retraction, Sample, Severity, Verdict, VerdictKind,
 };
 use proptest::prelude::*;
 
@@ -57,6 +57,7 @@ fn alert(labels: &[(&str, &str)]) -> Frame {
         annotations: vec![],
         value: 1.0,
         active_since: 1,
+        silenced_by: None,
     })
 }
 
@@ -91,6 +92,11 @@ fn evidence() -> Frame {
 fn notice() -> Frame {
     let event = LifecycleEvent::Active;
     Frame::Notice(Notice { id: id(), time: 1, origin: origin(), event, reason: String::new() })
+}
+
+fn retraction() -> Frame {
+    let (by, reason, retracts) = (RetractedBy::Operator, "r".into(), vec![id()]);
+    Frame::Retraction(Retraction { id: id(), time: 1, origin: origin(), by, reason, retracts })
 }
 
 fn all() -> Vec<Frame> {
@@ -165,6 +171,21 @@ fn severity_is_told_by_findings_verdicts_and_labels_of_alerts() {
         assert_eq!(passes(alert(&[("severity", word)])), passing, "{word}");
     }
     assert!(passes(alert(&[])), "without a severity nothing is known against it");
+}
+
+#[test]
+fn retractions_are_filtered_by_kind_and_plugin_and_never_by_severity_or_source() {
+    let passes = |text: &str| select(text).apply(retraction()) == Some(retraction());
+    assert!(passes("") && passes("min_severity = 'critical'") && passes("sources = ['nosuch']"));
+    assert!(passes("labels = { zone = 'z' }\nrelabel = [{ target_label = 'x', replacement = 'y' }]"));
+    assert!(passes("plugins = ['sshd']") && !passes("plugins = ['other']"));
+    assert!(passes("include = ['finding', 'retraction']") && !passes("include = ['finding']"));
+    let rule = |regex| {
+        format!(
+            "relabel = [{{ source_labels = ['__kind__', '__severity__'], regex = '{regex}', action = 'keep' }}]"
+        )
+    };
+    assert!(passes(&rule("retraction;|.*;high")) && !passes(&rule(".*;high")));
 }
 
 #[test]

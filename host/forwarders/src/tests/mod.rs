@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// A URL of it with this path.
-    pub(crate) fn url(&self, path: &str) -> crate::http::Url {
+    pub(crate) fn url(&self, path: &str) -> picket_http::Url {
         format!("http://{}{path}", self.address).parse().expect("a URL")
     }
 
@@ -132,7 +132,7 @@ impl Server {
 }
 
 /// A URL where nobody listens.
-pub(crate) fn nowhere(path: &str) -> crate::http::Url {
+pub(crate) fn nowhere(path: &str) -> picket_http::Url {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
     let address = socket.local_addr().expect("a bound socket has an address");
     drop(socket);

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::sign::SignError;
 use super::target::TargetError;
 use super::template::TemplateError;
-use crate::http::{self, ClientError, Url};
-use crate::secret::SecretError;
 use crate::{BackoffConfig, BatchConfig, BatchLimits, select};
+use picket_http::secret::SecretError;
+use picket_http::{self as http, ClientError, Url};
 
 /// What suits a receiver of single events: one at a time, at once. So a crash repeats one event at most.
 pub const BATCH: BatchLimits = BatchLimits { frames: 1, bytes: 1 << 20, wait: Duration::ZERO };
@@ -25,7 +25,7 @@ pub const SLACK_BATCH: BatchLimits =
 pub const MAX_ROUTES: usize = 16;
 
 /// `[forwarders.<name>]` with `kind = "webhook"`: posts results to a URL: findings, suspicious and malicious
-/// verdicts, and alerts that begin to fire or are resolved.
+/// verdicts, alerts that begin to fire or are resolved, and what takes findings and verdicts back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -40,7 +40,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_env: Option<String>,
     /// Other URLs by severity: an event goes to the first route whose `min_severity` it reaches, else to the
-    /// URL above; without one it is left out. At most 16.
+    /// URL above; without one it is left out. A retraction goes to all of them. At most 16.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
     /// `json`: `{"type": "picket.finding", "timestamp": …, "data": {…}}`, one event a request. `slack`: text
@@ -72,8 +72,8 @@ pub struct Config {
     pub verdicts: BTreeSet<VerdictKind>,
     /// How the receiver is reached.
     pub http: http::Config,
-    /// Which results are sent, and under which labels; by default findings, verdicts and alerts. `evidence`
-    /// and `notice` can be asked for.
+    /// Which results are sent, and under which labels; by default findings, verdicts, alerts and
+    /// retractions. `evidence` and `notice` can be asked for.
     pub select: select::Config,
     /// How much is read at once; by default 1 event, without waiting, and for `slack` up to 20 within 1s. With
     /// more than one event, a crash repeats those that were accepted already.
@@ -179,7 +179,12 @@ impl Config {
     /// Which kinds are sent.
     pub fn kinds(&self) -> BTreeSet<FrameKind> {
         match self.select.include.is_empty() {
-            true => BTreeSet::from([FrameKind::Finding, FrameKind::Verdict, FrameKind::Alert]),
+            true => BTreeSet::from([
+                FrameKind::Finding,
+                FrameKind::Verdict,
+                FrameKind::Alert,
+                FrameKind::Retraction,
+            ]),
             false => self.select.include.clone(),
         }
     }

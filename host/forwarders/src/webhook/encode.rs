@@ -34,6 +34,7 @@ pub fn kind(frame: &Frame) -> &'static str {
         Frame::Sample(_) => "picket.sample",
         Frame::Evidence(_) => "picket.evidence",
         Frame::Notice(_) => "picket.notice",
+        Frame::Retraction(_) => "picket.retraction",
     }
 }
 
@@ -48,20 +49,20 @@ pub fn id<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> String {
     }
 }
 
-/// Whether an event is for a person at all: a pending alert is not yet, a clean file is not.
+/// Whether an event is for a person at all: a pending alert is not yet, a silenced one and a clean file are not.
 pub fn is_wanted(frame: &Frame, verdicts: &BTreeSet<VerdictKind>) -> bool {
     match frame {
         Frame::Verdict(verdict) => verdicts.contains(&verdict.verdict),
-        Frame::Alert(alert) => alert.state != AlertState::Pending,
+        Frame::Alert(alert) => alert.state != AlertState::Pending && alert.silenced_by.is_none(),
         Frame::Sample(_) => false,
-        Frame::Finding(_) | Frame::Evidence(_) | Frame::Notice(_) => true,
+        Frame::Finding(_) | Frame::Evidence(_) | Frame::Notice(_) | Frame::Retraction(_) => true,
     }
 }
 
-/// How bad it is, by which it is routed. The end of an alert is as bad as the alert, so that those who were
+/// How bad it is, by which it is routed; a retraction goes to all who may have got what it takes back. The end of an alert is as bad as the alert, so that those who were
 /// told of the one are told of the other.
 pub fn severity(frame: &Frame) -> Severity {
-    severity::of(frame).unwrap_or_else(|| match frame {
+    severity::of(frame).unwrap_or(match frame {
         Frame::Evidence(_) => Severity::Low,
         Frame::Notice(notice) => match notice.event {
             LifecycleEvent::Rejected | LifecycleEvent::CircuitOpened | LifecycleEvent::ThreadEnded => {
@@ -71,7 +72,7 @@ pub fn severity(frame: &Frame) -> Severity {
                 Severity::Info
             }
         },
-        Frame::Sample(_) => Severity::Info,
+        Frame::Sample(_) | Frame::Retraction(_) => Severity::Info,
         // An alert that does not say it.
         Frame::Alert(_) | Frame::Finding(_) | Frame::Verdict(_) => Severity::Medium,
     })

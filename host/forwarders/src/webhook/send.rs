@@ -1,6 +1,7 @@
 //! Posts events one after another, and remembers what became of each until its batch is done.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 use picket_model::{Digest, Frame, FrameKind, now_nanos};
@@ -10,9 +11,9 @@ use super::sign::{SignError, Signer};
 use super::target::{Target, Targets};
 use super::template::Template;
 use super::{encode, slack};
-use crate::http::{Answer, Client, NoAnswer, Request, Url};
-use crate::secret::Secret;
 use crate::{Batch, Forwarder, Link, Refused, SendError, Sent};
+use picket_http::secret::Secret;
+use picket_http::{Answer, Client, NoAnswer, Request, Url};
 
 /// After so many tries in a row that all got 403 an event is refused: a firewall before the receiver may dislike what
 /// is in it. With the waits of an open circuit that takes some minutes, so that a person who renews a password in that
@@ -44,10 +45,10 @@ enum Shape {
 #[derive(Default)]
 struct Memory {
     batch: Option<Digest>,
-    /// By their place; without a reason they were accepted.
-    done: BTreeMap<usize, Option<String>>,
-    /// How often in a row requests were answered with 403, by their ids.
-    forbidden: BTreeMap<String, u32>,
+    /// By their place and the receiver's number; without a reason they were accepted.
+    done: BTreeMap<(usize, usize), Option<String>>,
+    /// How often in a row requests were answered with 403, by the receiver's number and their ids.
+    forbidden: BTreeMap<(usize, String), u32>,
     /// Each event goes by itself: together they were refused.
     is_apart: bool,
 }
@@ -91,17 +92,14 @@ impl WebhookForwarder {
         })
     }
 
-    /// Requests for what is not done yet. What is for nobody, and what the template fails for, is done.
+    /// Requests for what is not done yet. What the template fails for is done.
     fn messages(&mut self, frames: &[Frame]) -> VecDeque<Message> {
         let mut by_target: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, frame) in frames.iter().enumerate() {
-            if self.memory.done.contains_key(&at) {
-                continue;
-            }
-            let wanted = encode::is_wanted(frame, &self.config.verdicts);
-            match wanted.then(|| self.targets.number_for(encode::severity(frame))).flatten() {
-                Some(target) => by_target.entry(target).or_default().push(at),
-                None => _ = self.memory.done.insert(at, None),
+            for target in self.receivers(frame) {
+                if !self.memory.done.contains_key(&(at, target)) {
+                    by_target.entry(target).or_default().push(at);
+                }
             }
         }
         let mut messages = VecDeque::new();
@@ -113,6 +111,16 @@ impl WebhookForwarder {
             }
         }
         messages
+    }
+
+    /// The numbers of those that an event is for.
+    fn receivers(&self, frame: &Frame) -> Range<usize> {
+        match frame {
+            // How bad the results were that it takes back, and so who has them, it does not tell.
+            Frame::Retraction(_) => 0..self.targets.count(),
+            _ if !encode::is_wanted(frame, &self.config.verdicts) => 0..0,
+            _ => self.targets.number_for(encode::severity(frame)).map_or(0..0, |at| at..at + 1),
+        }
     }
 
     /// Requests to one receiver.
@@ -137,7 +145,7 @@ impl WebhookForwarder {
             };
             match body {
                 Ok(body) => messages.push(message(vec![at], body)),
-                Err(error) => _ = self.memory.done.insert(at, Some(error.to_string())),
+                Err(error) => _ = self.memory.done.insert((at, target), Some(error.to_string())),
             }
         }
         messages
@@ -231,9 +239,7 @@ impl Forwarder for WebhookForwarder {
         if let Some(error) = worst(failures.into_values()) {
             return Err(error);
         }
-        let done = std::mem::take(&mut self.memory).done;
-        let refused = |(frame, reason): (usize, Option<String>)| Some(Refused { frame, reason: reason? });
-        Ok(Sent { refused: done.into_iter().filter_map(refused).collect(), ..Sent::default() })
+        Ok(Sent { refused: std::mem::take(&mut self.memory).refused(), ..Sent::default() })
     }
 
     fn probe(&mut self) -> Result<String, SendError> {
@@ -247,10 +253,10 @@ impl Memory {
     /// What an answer means, after those that came before it.
     fn seen(&mut self, message: &Message, outcome: Outcome) -> Outcome {
         let Outcome::Forbidden(said, error) = outcome else {
-            self.forbidden.remove(&message.id);
+            self.forbidden.remove(&(message.target, message.id.clone()));
             return outcome;
         };
-        let times = self.forbidden.entry(message.id.clone()).or_default();
+        let times = self.forbidden.entry((message.target, message.id.clone())).or_default();
         *times += 1;
         match *times < FORBIDDEN_TRIES {
             true => Outcome::Forbidden(said, error),
@@ -260,8 +266,17 @@ impl Memory {
 
     fn note(&mut self, message: &Message, refused: Option<String>) {
         for at in &message.frames {
-            self.done.insert(*at, refused.clone());
+            self.done.insert((*at, message.target), refused.clone());
         }
+    }
+
+    /// What a receiver has refused; of what several have refused, what the first said.
+    fn refused(self) -> Vec<Refused> {
+        let refused =
+            |((frame, _), reason): ((usize, usize), Option<String>)| Some(Refused { frame, reason: reason? });
+        let mut refused: Vec<Refused> = self.done.into_iter().filter_map(refused).collect();
+        refused.dedup_by_key(|refused| refused.frame);
+        refused
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::secret::Secret;
+use picket_http::secret::Secret;
 
 /// Secrets of Standard Webhooks begin so; base64 follows.
 const PREFIX: &str = "whsec_";

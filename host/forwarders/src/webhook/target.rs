@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use picket_model::Severity;
 
 use super::config::{Config, MAX_ROUTES};
-use crate::http::{Answer, Url};
-use crate::secret::{Secret, SecretError};
+use picket_http::secret::{Secret, SecretError};
+use picket_http::{Answer, Url};
 
 /// Shorter pieces of a URL's path are words and no secrets.
 const SECRET_PIECE: usize = 6;
@@ -71,6 +71,11 @@ impl Targets {
     /// The number of the first receiver that an event of this severity goes to, if there is one.
     pub(super) fn number_for(&self, severity: Severity) -> Option<usize> {
         self.targets.iter().position(|(least, _)| severity >= *least)
+    }
+
+    /// How many receivers there are; they have the numbers before.
+    pub(super) fn count(&self) -> usize {
+        self.targets.len()
     }
 
     /// A receiver by its number.

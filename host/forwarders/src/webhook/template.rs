@@ -8,7 +8,8 @@ use bytes::Bytes;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use picket_model::{
-    AlertEvent, AlertState, Digest, EventId, Finding, Frame, Label, Origin, Severity, Verdict, VerdictKind,
+    AlertEvent, AlertState, Digest, EventId, Finding, Frame, Label, Origin, RetractedBy, Retraction,
+    Severity, Verdict, VerdictKind,
 };
 use serde::de::IgnoredAny;
 
@@ -184,8 +185,8 @@ fn wrong(place: &str, error: &Error) -> TemplateError {
     }
 }
 
-/// A finding, a verdict and an alert.
-fn examples() -> [Frame; 3] {
+/// A finding, a verdict, an alert and a retraction.
+fn examples() -> [Frame; 4] {
     let digest = Digest::of(b"example");
     let id = EventId::derive(&digest, 0, &digest, 0);
     let origin = Origin { plugin: "example".into(), generation: digest };
@@ -218,7 +219,7 @@ fn examples() -> [Frame; 3] {
         Frame::Alert(AlertEvent {
             id,
             time: 0,
-            origin,
+            origin: origin.clone(),
             group: "example".into(),
             rule: "example".into(),
             state: AlertState::Firing,
@@ -226,6 +227,15 @@ fn examples() -> [Frame; 3] {
             annotations: label("summary"),
             value: 1.0,
             active_since: 0,
+            silenced_by: None,
+        }),
+        Frame::Retraction(Retraction {
+            id,
+            time: 0,
+            origin,
+            by: RetractedBy::Operator,
+            reason: "A \"quoted\"\nreason.".into(),
+            retracts: vec![id],
         }),
     ]
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use picket_model::{
     AlertEvent, AlertState, Digest, EventId, Finding, Frame, FrameKind, Label, LifecycleEvent, Notice,
-    Origin, Severity, Verdict, VerdictKind,
+    Origin, RetractedBy, Retraction, Severity, Verdict, VerdictKind,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -13,9 +13,9 @@ use serde_json::json;
 use super::sign::{SignError, Signer};
 use super::template::{Template, TemplateError};
 use super::*;
-use crate::secret::Secret;
 use crate::tests::{Reply, Server, documented, link, nowhere};
 use crate::{Batch, Forwarder, Refused, SendError, Sent};
+use picket_http::secret::Secret;
 
 const TIME: u64 = 1_763_654_940_250_000_000;
 
@@ -64,6 +64,7 @@ fn alert(state: AlertState, labels: &str) -> Frame {
         annotations: pairs("summary=full"),
         value: 1.0,
         active_since: TIME,
+        silenced_by: None,
     })
 }
 
@@ -78,6 +79,18 @@ fn verdict(verdict: VerdictKind) -> Frame {
         size: 3,
         verdict,
         reason: "It is an executable.".into(),
+    })
+}
+
+/// Takes back the findings of these numbers.
+fn retraction(numbers: &[u8]) -> Frame {
+    Frame::Retraction(Retraction {
+        id: id(0xee),
+        time: TIME,
+        origin: origin(),
+        by: RetractedBy::Operator,
+        reason: "The rule took the backup for an attack.".into(),
+        retracts: numbers.iter().map(|number| id(*number)).collect(),
     })
 }
 
@@ -101,6 +114,18 @@ fn fine() -> Server {
 /// The messages of the findings that came in.
 fn messages(server: &Server) -> Vec<String> {
     server.take().iter().map(|seen| seen.json()["data"]["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_silenced_alert_is_for_nobody() {
+    let server = fine();
+    let silenced = |frame: Frame| match frame {
+        Frame::Alert(event) => Frame::Alert(AlertEvent { silenced_by: Some("s".into()), ..event }),
+        other => other,
+    };
+    let fires = || alert(AlertState::Firing, "alertname=A");
+    let sent = forwarder(&config(&server, Format::Json)).send(&batch([silenced(fires()), fires()])).unwrap();
+    assert_eq!((sent, server.take().len()), (Sent::all(), 1));
 }
 
 #[test]
@@ -365,6 +390,55 @@ fn events_go_to_the_first_route_that_fits() {
 }
 
 #[test]
+fn a_retraction_goes_once_to_all_who_may_have_what_it_takes_back() {
+    let (pager, chat) = (fine(), Server::start(|_, number| (number > 1).then(|| Reply::new(200, ""))));
+    let route = |server: &Server, min_severity| Route {
+        min_severity,
+        url: Some(server.url("/")),
+        url_file: None,
+        url_env: None,
+    };
+    let routes = vec![route(&pager, Severity::Critical), route(&chat, Severity::High)];
+    let mut forwarder = forwarder(&Config { routes, ..Config::default() });
+    assert!(forwarder.wants(FrameKind::Retraction));
+    let batch = batch([found(1), retraction(&[1])]);
+    // The chat answers neither the first nor the second time, and the pager gets no repeat.
+    assert!(matches!(forwarder.send(&batch), Err(SendError::Later { .. })));
+    assert!(matches!(forwarder.send(&batch), Err(SendError::Later { .. })));
+    assert_eq!(forwarder.send(&batch), Ok(Sent::all()));
+    let kinds = |server: &Server| -> Vec<String> {
+        server.seen().iter().map(|seen| seen.json()["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(&pager), ["picket.retraction"]);
+    let found = "picket.finding";
+    assert_eq!(kinds(&chat), [found, found, found, "picket.retraction"]);
+    let last = chat.seen().pop().unwrap();
+    assert_eq!(last.header("webhook-id"), "ee".repeat(16));
+    assert_eq!(last.json()["data"]["retracts"], json!(["01".repeat(16)]));
+}
+
+#[test]
+fn a_retraction_that_all_refuse_is_refused_once() {
+    let server = Server::always(Reply::new(400, "no"));
+    let route =
+        |min_severity| Route { min_severity, url: Some(server.url("/")), url_file: None, url_env: None };
+    let routes = vec![route(Severity::Critical), route(Severity::Low)];
+    let sent = forwarder(&Config { routes, ..Config::default() }).send(&batch([retraction(&[1])])).unwrap();
+    assert_eq!(sent.refused, [Refused { frame: 0, reason: "HTTP 400: no".into() }]);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[test]
+fn a_chat_is_told_in_a_few_words_how_much_was_taken_back_and_why() {
+    assert_eq!(
+        slack::text(&retraction(&[1, 2]), "node-1"),
+        "*[RETRACTED] 2 results of auth-guard were taken back*\nThe rule took the backup for an attack.\n\
+         auth-guard on node-1"
+    );
+    assert!(slack::text(&retraction(&[1]), "n").contains("1 result of auth-guard was taken back"));
+}
+
+#[test]
 fn a_url_that_is_a_secret_is_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("url");
@@ -405,7 +479,7 @@ fn the_query_of_a_url_is_not_shown() {
     let config = Config { url: Some(server.url("/hook?key=hunter2")), ..Config::default() };
     let error = forwarder(&config).send(&batch([found(1)])).unwrap_err().to_string();
     assert!(error.contains("/hook ") && !error.contains("hunter2"), "{error}");
-    let error = "ftp://x/?key=hunter2".parse::<crate::http::Url>().unwrap_err().to_string();
+    let error = "ftp://x/?key=hunter2".parse::<picket_http::Url>().unwrap_err().to_string();
     assert!(error.contains("ftp://x/?…") && !error.contains("hunter2"), "{error}");
 }
 

@@ -4,7 +4,7 @@
 //! characters become spaces, so that nothing can pass itself off as a line of ours.
 
 use picket_model::{
-    AlertEvent, AlertState, Finding, Frame, Label, LifecycleEvent, Severity, Verdict, VerdictKind,
+    AlertEvent, AlertState, Finding, Frame, Label, LifecycleEvent, Retraction, Severity, Verdict, VerdictKind,
 };
 
 /// The longest title, in characters: it should fit on a screen's line.
@@ -45,6 +45,7 @@ impl Text {
             Frame::Notice(notice) => {
                 ("NOTICE", of_event(notice.event).to_owned(), vec![notice.reason.clone()])
             }
+            Frame::Retraction(retraction) => of_retraction(retraction),
             Frame::Sample(sample) => ("SAMPLE", sample.name.clone(), vec![sample.value.to_string()]),
         };
         lines.push(match frame.origin() {
@@ -67,6 +68,15 @@ fn of_finding(finding: &Finding) -> (&'static str, String, Vec<String>) {
     };
     let lines = vec![finding.message.clone(), pairs(&finding.attributes), finding.stream.clone()];
     (tag, finding.rule.clone(), lines)
+}
+
+fn of_retraction(retraction: &Retraction) -> (&'static str, String, Vec<String>) {
+    let plugin = &retraction.origin.plugin;
+    let title = match retraction.retracts.len() {
+        1 => format!("1 result of {plugin} was taken back"),
+        count => format!("{count} results of {plugin} were taken back"),
+    };
+    ("RETRACTED", title, vec![retraction.reason.clone()])
 }
 
 fn of_verdict(verdict: &Verdict) -> (&'static str, String, Vec<String>) {

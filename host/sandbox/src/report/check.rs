@@ -184,6 +184,12 @@ impl<'a> Checker<'a> {
         if !names::is_metric(&raw.name) {
             return Err(bad(format!("a sample is named `{}`, not [a-zA-Z_:][a-zA-Z0-9_:]*", raw.name)));
         }
+        if names::is_of_alerts(&raw.name) {
+            return Err(bad(format!(
+                "a sample is named `{}`, which is a series that the agent makes of alerts: give it another name",
+                raw.name
+            )));
+        }
         let labels = self.labels(&raw.name, raw.labels)?;
         Ok(Sample { name: raw.name, labels, value: raw.value, time: raw.time })
     }

@@ -44,6 +44,11 @@ pub(crate) fn is_metric(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
 }
 
+/// The series that the agent itself makes of alerts, as Prometheus does.
+pub(crate) fn is_of_alerts(name: &str) -> bool {
+    matches!(name, "ALERTS" | "ALERTS_FOR_STATE")
+}
+
 /// `[a-zA-Z_][a-zA-Z0-9_]*`, not beginning with two underscores, which are the system's own.
 pub(crate) fn is_label(name: &str) -> bool {
     !name.starts_with("__") && !name.contains(':') && is_metric(name)
@@ -68,5 +73,11 @@ mod tests {
         check(is_own_metric, &["requests_total", "_x9"], &["Requests", "9x", "a:b", "a-b"]);
         check(is_metric, &["node:cpu_Total", "_9"], &["9x", "a-b"]);
         check(is_label, &["path", "_x", "A9"], &["__name__", "a:b", "9a", "a-b"]);
+    }
+
+    #[test]
+    fn series_of_alerts_are_the_agents() {
+        assert!(is_of_alerts("ALERTS") && is_of_alerts("ALERTS_FOR_STATE"));
+        assert!(!is_of_alerts("alerts") && !is_of_alerts("ALERTS_TOTAL"));
     }
 }

@@ -34,4 +34,7 @@ pub struct AlertView {
     pub value: Option<f64>,
     /// Since when it has held.
     pub active_since: Time,
+    /// The silence it is under now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced_by: Option<String>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Time;
-use crate::model::{Digest, EventId, Finding, Label, Severity};
+use crate::model::{Digest, EventId, Finding, Label, RetractedBy, Severity};
 
 /// The answer of `/api/v1/findings`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,20 @@ pub struct FindingView {
     /// The start of the record's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
+    /// How it was taken back; it was wrong then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retracted: Option<RetractedView>,
+}
+
+/// How a finding was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetractedView {
+    /// When.
+    pub timestamp: Time,
+    /// Who did it: `operator` or `agent`.
+    pub by: RetractedBy,
+    /// Why.
+    pub reason: String,
 }
 
 impl From<Finding> for FindingView {
@@ -62,6 +76,7 @@ impl From<Finding> for FindingView {
             stream: finding.stream,
             offset: finding.offset,
             record: finding.record,
+            retracted: None,
         }
     }
 }

@@ -5,13 +5,17 @@ mod alert;
 mod finding;
 mod plugin;
 mod reload;
+mod retract;
+mod silence;
 mod status;
 mod time;
 
 pub use alert::{AlertView, Alerts};
-pub use finding::{FindingView, Findings, Pairs};
+pub use finding::{FindingView, Findings, Pairs, RetractedView};
 pub use plugin::{Blame, Circuit, GenerationView, PluginCounts, PluginState, PluginView, Plugins, Rejection};
 pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
+pub use retract::{RetractExample, RetractReport, RetractRequest};
+pub use silence::{SilenceView, Silences, WantedSilence};
 pub use status::{
     ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem,
     SourceStatus, Status,

@@ -1,11 +1,11 @@
 //! Evaluations of an alert rule's groups, each at its own interval.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::call::Failure;
 use super::{Place, Worker};
-use crate::alerts::{Change, Evaluation, HeldAlert, RuleResult};
+use crate::alerts::{Change, Evaluation, HeldAlert, RuleResult, Took};
 use crate::model::{Digest, Frame, Sample, now_nanos};
 use crate::pipeline::live::Owner;
 use crate::pipeline::results::{Results, labels, sample};
@@ -34,11 +34,13 @@ impl Schedule {
         self.0.iter().map(|due| due.at).min()
     }
 
-    /// The group that is due longest. Evaluations that were missed are not made up for.
-    fn take_due(&mut self, now: Instant) -> Option<String> {
+    /// The group that is due longest, and when it was: evaluations are an interval apart however late they come.
+    /// Those that were missed are not made up for.
+    fn take_due(&mut self, now: Instant) -> Option<(String, Instant)> {
         let due = self.0.iter_mut().filter(|due| due.at <= now).min_by_key(|due| due.at)?;
-        due.at = (due.at + due.interval).max(now);
-        Some(due.group.clone())
+        let at = if now - due.at < due.interval { due.at } else { now };
+        due.at = at + due.interval;
+        Some((due.group.clone(), at))
     }
 
     /// A group's interval in nanoseconds.
@@ -56,9 +58,10 @@ impl Worker {
     /// Evaluates one group if one is due. A group that fails twice counts as all its rules failing: their
     /// alerts keep their state.
     pub(super) fn evaluate_due(&mut self, now: Instant) {
-        let Some(group) = self.schedule.take_due(now) else { return };
+        let Some((group, at)) = self.schedule.take_due(now) else { return };
         self.evaluated = true;
-        let time = now_nanos();
+        let time = self.wall.at(at, (now_nanos(), Instant::now()));
+        let begun = Instant::now();
         let mut outcome = self.try_evaluate(&group, time);
         if let Err(error) = &outcome {
             if let Some(previous) = self.previous.take() {
@@ -67,14 +70,19 @@ impl Worker {
             }
             outcome = self.try_evaluate(&group, time);
         }
+        let took = Took { time, length: begun.elapsed() };
         match outcome {
             Ok(output) => {
                 self.proven();
-                self.take_evaluation(group, time, output);
+                self.take_evaluation(group, at, took, output);
             }
             // It is due again after its interval.
-            Err(Failure::Stalled(reason)) => self.stalled(&reason),
+            Err(Failure::Stalled(reason)) => {
+                self.rules.failed(&group, took, &reason);
+                self.stalled(&reason);
+            }
             Err(Failure::Call(error)) => {
+                self.rules.failed(&group, took, &error.to_string());
                 let digest = Digest::of(group.as_bytes());
                 let place = Place { source: String::new(), stream: group, offset: 0, digest };
                 self.blame(place, &error.to_string());
@@ -86,7 +94,14 @@ impl Worker {
         self.call(0, |instance| instance.evaluate(group, time))
     }
 
-    fn take_evaluation(&mut self, group: String, time: u64, output: Output<Vec<guest::RuleResult>>) {
+    fn take_evaluation(
+        &mut self,
+        group: String,
+        instant: Instant,
+        took: Took,
+        output: Output<Vec<guest::RuleResult>>,
+    ) {
+        let time = took.time;
         let origin = self.generation.origin.clone();
         let mut results = Results::default();
         results.state_writes(&origin.plugin, &output.writes);
@@ -111,8 +126,9 @@ impl Worker {
             results.push(Frame::Sample(marker));
         }
         let interval = self.schedule.interval(&group);
-        let evaluation = Evaluation { group, time, instant: Instant::now(), interval, results: rules };
+        let evaluation = Evaluation { group, time, instant, interval, results: rules };
         let change = self.alerts.evaluate(&origin.generation, &evaluation);
+        self.rules.evaluated(&evaluation.group, took, said(&evaluation, &change));
         for error in &change.errors {
             let generation = origin.generation.short();
             tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
@@ -131,7 +147,7 @@ impl Worker {
 
     /// Says whether it is committed.
     fn commit_alerts(&mut self, change: Change) -> bool {
-        for frame in change.frames {
+        for frame in change.frames.into_iter().chain(change.samples.into_iter().map(Frame::Sample)) {
             self.results.push(frame);
         }
         for write in change.writes {
@@ -153,6 +169,7 @@ impl Worker {
     /// All alerts end: the plugin was removed.
     pub(super) fn retire_all(&mut self) {
         self.retain_groups(&[]);
+        self.rules.set_up(Vec::new());
     }
 
     fn retain_groups(&mut self, groups: &[String]) -> bool {
@@ -180,24 +197,50 @@ fn held(alert: guest::ActiveAlert) -> HeldAlert {
     }
 }
 
+/// Each rule with what is wrong with it: in the plugin's words, or in the host's about what it returned.
+fn said<'a>(
+    evaluation: &'a Evaluation,
+    change: &Change,
+) -> impl Iterator<Item = (&'a str, Option<String>)> + use<'a> {
+    let mut errors: HashMap<String, String> =
+        change.errors.iter().map(|error| (error.rule.clone(), error.reason.clone())).collect();
+    evaluation.results.iter().map(move |result| (result.rule.as_str(), errors.remove(&result.rule)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn schedule(groups: &[(&str, u64)], start: Instant) -> Schedule {
+        let group = |(name, seconds): &(&str, u64)| Group {
+            name: (*name).to_owned(),
+            file: String::new(),
+            interval: Duration::from_secs(*seconds),
+            limit: 0,
+            rules: Vec::new(),
+        };
+        Schedule::new(&groups.iter().map(group).collect::<Vec<_>>(), start)
+    }
+
     #[test]
     fn groups_come_due_by_their_intervals_and_missed_ones_are_left_out() {
         let start = Instant::now();
-        let group = |name: &str, seconds| {
-            let (name, interval) = (name.into(), Duration::from_secs(seconds));
-            Group { name, file: String::new(), interval, limit: 0, rules: Vec::new() }
-        };
-        let mut schedule = Schedule::new(&[group("a", 10), group("b", 60)], start);
-        assert_eq!(schedule.take_due(start), Some("a".into()));
-        assert_eq!(schedule.take_due(start), Some("b".into()));
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut schedule = schedule(&[("a", 10), ("b", 60)], start);
+        assert_eq!(schedule.take_due(start), Some(("a".into(), start)));
+        assert_eq!(schedule.take_due(start), Some(("b".into(), start)));
         assert_eq!(schedule.take_due(start), None);
-        assert_eq!(schedule.next_due(), Some(start + Duration::from_secs(10)));
-        let late = start + Duration::from_secs(45);
-        assert_eq!(schedule.take_due(late), Some("a".into()));
-        assert_eq!(schedule.next_due(), Some(late));
+        assert_eq!(schedule.next_due(), Some(after(10)));
+        assert_eq!(schedule.take_due(after(45)), Some(("a".into(), after(45))));
+        assert_eq!(schedule.next_due(), Some(after(55)));
+    }
+
+    #[test]
+    fn an_evaluation_that_comes_late_is_of_when_it_was_due() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut schedule = schedule(&[("a", 10)], after(0));
+        assert_eq!(schedule.take_due(after(3)), Some(("a".into(), start)));
+        assert_eq!(schedule.take_due(after(10)), Some(("a".into(), after(10))));
     }
 }

@@ -5,12 +5,14 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `recorded` knows which series rules make, `swap` exchanges generations, `land` commits, `thread` and
-//! `anew` are about threads that panic. What to do after a failure is decided by `round` and `circuit`.
+//! work, `recorded` knows which series rules make, `groups` shows rules, `wall` tells the time of evaluations, `swap`
+//! exchanges generations, `land` commits, `thread` and `anew` are about threads that panic. What to do after a failure
+//! is decided by `round` and `circuit`.
 
 mod anew;
 mod call;
 mod evaluate;
+mod groups;
 mod land;
 mod recorded;
 mod records;
@@ -18,6 +20,7 @@ mod scan;
 mod swap;
 mod thread;
 mod unpack;
+mod wall;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ use super::results::Results;
 use super::round::Round;
 use super::spool::Spool;
 use super::work::Work;
-use crate::alerts::Alerts;
+use crate::alerts::{Alerts, PluginRules, Rules};
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 use crate::tap::Taps;
 
@@ -75,6 +78,8 @@ pub struct Shared {
     pub events: Sender<Event>,
     /// Where people see what plugins commit.
     pub taps: Taps,
+    /// Where people see rules.
+    pub rules: Rules,
 }
 
 /// A generation that gave way and comes back if its successor's first call fails.
@@ -108,7 +113,10 @@ pub struct Worker {
     commit_failures: u32,
     stalls: u32,
     alerts: Alerts,
+    /// What is shown of its rules.
+    rules: PluginRules,
     schedule: evaluate::Schedule,
+    wall: wall::Wall,
     /// What the last evaluations recorded.
     recorded: recorded::Recorded,
     /// Whether alerts of groups that the generation does not have are still to be ended.
@@ -158,7 +166,11 @@ impl Worker {
         if start.previous.is_none() {
             start.lane.set_interest(start.generation.interest.id);
         }
+        let rules = start.shared.rules.plugin(&origin.plugin);
+        rules.set_up(groups::of(&start.generation));
         Self {
+            rules,
+            wall: wall::Wall::default(),
             schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
             lane: start.lane,
             shared: start.shared,

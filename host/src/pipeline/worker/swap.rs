@@ -10,7 +10,7 @@ use std::time::Instant;
 use picket_sandbox::CallError;
 
 use super::call::Failure;
-use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate};
+use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate, groups};
 use crate::model::LifecycleEvent;
 use crate::pipeline::batch::selected;
 use crate::pipeline::control::{NotReady, Prepare};
@@ -97,6 +97,7 @@ fn take_over(worker: &mut Worker) {
     worker.surroundings.state.forget_pending();
     worker.meter.serves(&worker.generation.origin.generation);
     worker.schedule = evaluate::Schedule::new(&worker.generation.setup.groups, Instant::now());
+    worker.rules.set_up(groups::of(&worker.generation));
     let interest = Arc::clone(&worker.generation.interest);
     if let Some(round) = &mut worker.round {
         round.reselect(|work| {

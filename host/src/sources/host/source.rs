@@ -9,26 +9,13 @@ use std::time::{Duration, Instant};
 use super::collect::collect;
 use super::config::Checked;
 use super::counters::Counters;
-use crate::model::Sample;
 use crate::pipeline::route::Router;
 use crate::sources::metrics::SourceMetrics;
+use crate::sources::sink::SampleSink;
 use crate::sources::status::{Problem, SourceStatus, StatusBoard};
 
 /// How soon a stop is noticed when the router cannot wake the thread.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Who feeds the series store and commits samples.
-pub trait SampleSink: Send + Sync {
-    /// Samples of one time. The error says that upstream does not get them.
-    fn samples(&self, source: &str, samples: Vec<Sample>) -> Result<(), NotCommitted>;
-    /// There will be no more samples of this source: its series end. Not called when the agent stops.
-    fn ended(&self, source: &str);
-}
-
-/// Samples that cannot be committed; the reason is in the log already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the samples cannot be committed and are lost for upstream")]
-pub struct NotCommitted;
 
 /// What a `host` source needs.
 #[derive(Clone)]
@@ -102,8 +89,10 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     use super::*;
+    use crate::model::Sample;
     use crate::sources::host::Config;
     use crate::sources::metrics::Metrics;
+    use crate::sources::sink::NotCommitted;
 
     /// A journal that takes nothing.
     struct Broken;
@@ -113,6 +102,10 @@ mod tests {
             assert!(samples.iter().any(|sample| sample.name == "node_load1"));
             Err(NotCommitted)
         }
+        fn scraped(&self, _: &str, _: Vec<Sample>) -> Result<(), NotCommitted> {
+            Err(NotCommitted)
+        }
+        fn described(&self, _: &[picket_scrape::Described]) {}
         fn ended(&self, _: &str) {}
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::state::database::{Database, SUM};
 
 /// In bytes.
 const CACHE: u64 = 16 << 20;
@@ -42,6 +43,29 @@ fn a_folder_in_use_is_refused_with_the_holder_and_a_remedy() {
     assert!(text.contains("held by another agent") && text.contains("data_dir"), "{text}");
     drop(state);
     open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_state_of_an_older_version_is_changed_by_who_uses_it_and_not_by_who_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(folder.path()).unwrap();
+    apply(&state, &[set("a", b"1", None)]);
+    drop(state);
+    let database = Database::open_unchecked(folder.path(), CACHE).unwrap();
+    database.db.remove(SUM).unwrap();
+    database.db.insert(keys::format(), 1_u32.to_le_bytes().to_vec()).unwrap();
+    database.close();
+    let found = || {
+        let database = Database::open_unchecked(folder.path(), CACHE).unwrap();
+        let format = database.db.get(keys::format()).unwrap().unwrap().to_vec();
+        let found = (database.db.get(SUM).unwrap().is_some(), format);
+        database.close();
+        found
+    };
+    State::inspect(folder.path(), CACHE).unwrap();
+    assert_eq!(found(), (false, 1_u32.to_le_bytes().to_vec()));
+    drop(open(folder.path()).unwrap());
+    assert_eq!(found(), (true, FORMAT_VERSION.to_le_bytes().to_vec()));
 }
 
 #[test]

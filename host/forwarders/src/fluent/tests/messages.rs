@@ -7,7 +7,7 @@ use super::*;
 use crate::fluent::encode;
 use crate::fluent::handshake::{Identity, shown};
 use crate::fluent::wire::{self, Alien, Message};
-use crate::secret::Secret;
+use picket_http::secret::Secret;
 
 fn secret(text: &str) -> Secret {
     let folder = tempfile::tempdir().unwrap();

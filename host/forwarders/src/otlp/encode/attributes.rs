@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use picket_model::{EventId, Label};
 
 /// Attributes in the making.
@@ -26,6 +26,12 @@ impl Attributes {
     /// A text.
     pub(super) fn text(&mut self, name: &str, value: impl Into<String>) {
         self.put(name, Value::StringValue(value.into()));
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, name: &str, values: impl Iterator<Item = String>) {
+        let values = values.map(|value| AnyValue { value: Some(Value::StringValue(value)) }).collect();
+        self.put(name, Value::ArrayValue(ArrayValue { values }));
     }
 
     /// A text, unless it is empty.

@@ -1,4 +1,4 @@
-//! Findings, verdicts, alerts, evidence and notices as log records.
+//! Findings, verdicts, alerts, evidence, notices and retractions as log records.
 //!
 //! Attributes have the names of OpenTelemetry's semantic conventions where these have one, and else stand under
 //! `picket.`. The name of the event is the field `event_name`: the attribute of that name is deprecated.
@@ -11,8 +11,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use picket_model::{
-    AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, Notice, Origin, Severity,
-    Verdict,
+    AlertEvent, AlertState, Evidence, Finding, Frame, Label, LifecycleEvent, Notice, Origin, Retraction,
+    Severity, Verdict,
 };
 
 use super::attributes::Attributes;
@@ -67,6 +67,7 @@ fn record(frame: &Frame) -> Option<LogRecord> {
         Frame::Alert(alert) => self::alert(alert),
         Frame::Evidence(evidence) => self::evidence(evidence),
         Frame::Notice(notice) => self::notice(notice),
+        Frame::Retraction(retraction) => self::retraction(retraction),
         Frame::Sample(_) => return None,
     };
     Some(LogRecord {
@@ -140,6 +141,9 @@ fn alert(alert: &AlertEvent) -> Event {
     attributes.text("picket.alert.state", word);
     attributes.float("picket.alert.value", alert.value);
     attributes.text("picket.alert.active_since", rfc3339(alert.active_since));
+    if let Some(silence) = &alert.silenced_by {
+        attributes.text("picket.alert.silenced_by", &**silence);
+    }
     attributes.labels("picket.alert.labels.", &alert.labels);
     attributes.labels("picket.alert.annotations.", &alert.annotations);
     Event {
@@ -192,6 +196,21 @@ fn notice(notice: &Notice) -> Event {
         severity_text: String::new(),
         body: or(&notice.reason, || format!("{}: {word}.", notice.origin.plugin)),
         attributes: Attributes::of_event(notice.id),
+    }
+}
+
+/// What it takes back is named as those records name themselves: by their `log.record.uid`.
+fn retraction(retraction: &Retraction) -> Event {
+    let mut attributes = Attributes::of_event(retraction.id);
+    attributes.texts("picket.retraction.uids", retraction.retracts.iter().map(ToString::to_string));
+    attributes.number("picket.retraction.count", retraction.retracts.len() as u64);
+    attributes.text("picket.retraction.by", retraction.by.word());
+    Event {
+        name: "picket.retraction".into(),
+        severity: INFO,
+        severity_text: String::new(),
+        body: or(&retraction.reason, || "Results were taken back.".to_owned()),
+        attributes,
     }
 }
 

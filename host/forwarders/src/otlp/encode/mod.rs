@@ -62,6 +62,8 @@ pub fn least_size(frames: &[&Frame]) -> usize {
         Frame::Alert(alert) => pairs(&alert.labels) + pairs(&alert.annotations),
         Frame::Evidence(evidence) => evidence.record.len() + evidence.reason.len(),
         Frame::Notice(notice) => notice.reason.len(),
+        // Each id as text.
+        Frame::Retraction(retraction) => retraction.reason.len() + 32 * retraction.retracts.len(),
         // Names stand there once for all samples of a metric.
         Frame::Sample(sample) => pairs(&sample.labels),
     };

@@ -42,6 +42,13 @@ fn shown(attributes: &[KeyValue]) -> Vec<String> {
         Value::StringValue(text) => format!("{text:?}"),
         Value::IntValue(number) => number.to_string(),
         Value::DoubleValue(number) => format!("{number:?}"),
+        Value::ArrayValue(list) => {
+            let texts = list.values.iter().map(|value| match value.value.clone().unwrap() {
+                Value::StringValue(text) => text,
+                other => panic!("{other:?}"),
+            });
+            format!("[{}]", texts.collect::<Vec<_>>().join(" "))
+        }
         other => panic!("{other:?}"),
     };
     attributes.iter().map(|attribute| format!("{}={}", attribute.key, value(attribute))).collect()
@@ -56,6 +63,16 @@ fn body(record: &LogRecord) -> String {
 
 const ID: &str = r#"log.record.uid="000102030405060708090a0b0c0d0e0f""#;
 const TIME: u64 = 1_763_654_940_250_000_000;
+
+#[test]
+fn a_retraction_names_what_it_takes_back_as_that_named_itself() {
+    let record = record(examples().last().unwrap());
+    assert_eq!((record.event_name.as_str(), record.severity_number), ("picket.retraction", 9));
+    assert_eq!(body(&record), "The rule took the backup for an attack.");
+    let uids = format!("picket.retraction.uids=[{} {}]", "1".repeat(32), "2".repeat(32));
+    let expected = [ID, &uids, "picket.retraction.count=2", r#"picket.retraction.by="operator""#];
+    assert_eq!(shown(&record.attributes), expected);
+}
 
 #[test]
 fn a_finding_has_the_attributes_that_are_documented() {
@@ -163,7 +180,7 @@ fn each_generation_of_a_plugin_is_a_scope() {
         .iter()
         .map(|scope| (&*scope.scope.as_ref().unwrap().name, scope.log_records.len()))
         .collect();
-    assert_eq!(scopes, [("auth-guard", 4), ("file-guard", 2), ("thresholds", 2), ("access-log", 4)]);
+    assert_eq!(scopes, [("auth-guard", 6), ("file-guard", 2), ("thresholds", 2), ("access-log", 4)]);
     assert_eq!(logs.scope_logs[0].scope.as_ref().unwrap().version, "2a".repeat(32));
 }
 
@@ -272,7 +289,7 @@ proptest! {
 
     #[test]
     fn any_answer_has_a_meaning(status in 100..999_u16, body in prop::collection::vec(any::<u8>(), 0..64)) {
-        let answer = crate::http::Answer {
+        let answer = picket_http::Answer {
             status, retry_after: None, content_type: "application/x-protobuf".into(), body,
         };
         for signal in [Signal::Logs, Signal::Metrics] {

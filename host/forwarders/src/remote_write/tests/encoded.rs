@@ -11,8 +11,8 @@ use super::super::message::{Label, WriteRequest};
 use super::super::metadata::{LOOK, Metadata};
 use super::super::{judge, shard};
 use super::sample;
-use crate::http::{Answer, NoAnswer};
 use crate::{Description, MetricType, SendError};
+use picket_http::{Answer, NoAnswer};
 
 const NOW: i64 = 1_795_274_692_000;
 

@@ -105,7 +105,7 @@ fn the_label_instance_is_the_node_unless_it_is_said_or_there() {
         let config: Config = toml::from_str(&format!("{url}\n{text}")).unwrap();
         let select = crate::select::Select::new(&config.select("node-1")).unwrap();
         match select.apply(sample("up", &[], 1, 1.0)) {
-            Some(Frame::Sample(sample)) => crate::relabel::value(&sample.labels, "instance").to_owned(),
+            Some(Frame::Sample(sample)) => picket_relabel::value(&sample.labels, "instance").to_owned(),
             other => panic!("{other:?}"),
         }
     };
