@@ -74,10 +74,10 @@ struct Evaluation<'a> {
 impl Evaluation<'_> {
     fn rule(&mut self, evaluated: &mut Evaluated, is_last: bool) -> RuleResult {
         let begins = clock::monotonic();
-        let outcome = match begins >= self.ends {
-            true => Err(self.used_up()),
-            false => self.outcome(evaluated, is_last, begins),
-        };
+        if begins >= self.ends {
+            return RuleResult { rule: evaluated.id.clone(), outcome: Err(self.used_up()) };
+        }
+        let outcome = self.outcome(evaluated, is_last, begins);
         let took = clock::monotonic().saturating_sub(begins);
         if self.longest.as_ref().is_none_or(|(_, longest)| took > *longest) {
             self.longest = Some((evaluated.id.clone(), took));
@@ -89,7 +89,8 @@ impl Evaluation<'_> {
         let timeout = self.rules.config.group_timeout;
         match &self.longest {
             Some((rule, took)) => format!(
-                "not evaluated: the group's {timeout} (`group_timeout`) are used up, {} ms of it by the rule `{rule}`",
+                "not evaluated: the group's {timeout} (`group_timeout`) are used up, {} ms of it by the rule \
+                 `{rule}`",
                 took.as_millis()
             ),
             None => format!("not evaluated: the group's {timeout} (`group_timeout`) are used up"),
@@ -132,7 +133,10 @@ impl Evaluation<'_> {
         found.map_err(|error| match error {
             EvalError::DeadlineExceeded => {
                 let Config { rule_timeout, group_timeout, .. } = &self.rules.config;
-                format!("takes longer than {rule_timeout} (`rule_timeout`), or its group than {group_timeout} (`group_timeout`)")
+                format!(
+                    "takes longer than {rule_timeout} (`rule_timeout`), or its group than {group_timeout} \
+                     (`group_timeout`)"
+                )
             }
             EvalError::TooManySamples => {
                 let most = self.rules.config.max_samples;

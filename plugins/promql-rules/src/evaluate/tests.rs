@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use picket_sdk::testing::{Host, Running};
-use picket_sdk::{Label, RuleOutput, RuleResult};
+use picket_sdk::{Label, RuleOutput, RuleResult, Span};
 
+use super::{Config, Evaluated, Group, LabelCache, Rules};
 use crate::PromqlRules;
 
 const MINUTE: u64 = 60_000_000_000;
@@ -174,4 +175,26 @@ fn templates_may_query() {
     let [good, wrong] = output(&results[1]).alerts[0].annotations.as_slice() else { panic!("{results:?}") };
     assert_eq!(good.value, "7 7");
     assert!(wrong.value.starts_with("<error expanding template: error calling query: "), "{wrong:?}");
+}
+
+#[test]
+fn rules_fail_by_name_when_their_time_is_over() {
+    let host = host("rules:\n- alert: A\n  expr: x\n- alert: B\n  expr: x");
+    host.sample("x", &[], host.now(), 1.0);
+    // The test's clock stands still, so only a budget of nothing is used up.
+    let nothing = |key: &str| {
+        let mut config = Config { packs: Some(Vec::new()), ..Config::default() };
+        match key {
+            "rule_timeout" => config.rule_timeout = Span::default(),
+            _ => config.group_timeout = Span::default(),
+        }
+        let text = "groups:\n- name: g\n  rules:\n  - {alert: A, expr: x}\n";
+        let rule = crate::file::load("f.yml", text).unwrap().groups.remove(0).rules.remove(0);
+        let rule = Evaluated { id: "A".into(), rule, recorded: Default::default() };
+        let mut group = Group { query_offset: 0, limit: 0, rules: vec![rule] };
+        let rules = Rules { config, external_labels: Default::default(), external_url: "".into() };
+        super::group(&rules, &mut group, &mut LabelCache::default(), host.now()).remove(0)
+    };
+    failed(&nothing("rule_timeout"), "takes longer than 0s (`rule_timeout`)");
+    failed(&nothing("group_timeout"), "not evaluated: the group's 0s (`group_timeout`) are used up");
 }
