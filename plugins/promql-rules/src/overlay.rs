@@ -1,10 +1,10 @@
 //! What earlier rules of a group recorded in this evaluation. The store has it only when the call is over,
 //! but later rules of the group see it, as in Prometheus.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use promql_engine::{Labels, MatchOp, Matcher, Request, Series, Wanted};
+use promql_engine::{Labels, METRIC_NAME, MatchOp, Matcher, Request, Series, Wanted};
 use regex::{Regex, RegexBuilder};
 
 /// Bytes of a compiled regular expression, as in the store.
@@ -48,13 +48,21 @@ impl Overlay {
         if self.metrics.is_empty() || !(request.start_ms..=request.end_ms).contains(&self.time) {
             return Ok(());
         }
+        // Nearly all selectors name their metric, and a group may have thousands of rules.
+        let is_exact = |matcher: &&Matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal;
+        let metrics: Vec<(&String, &HashMap<u64, Entry>)> = match request.matchers.iter().find(is_exact) {
+            Some(matcher) => self.metrics.get_key_value(&matcher.value).into_iter().collect(),
+            None => self.metrics.iter().collect(),
+        };
+        if metrics.is_empty() {
+            return Ok(());
+        }
         let tests = request.matchers.iter().map(Test::new).collect::<Result<Vec<_>, _>>()?;
-        for (metric, recorded) in &self.metrics {
-            let is_named = |test: &Test<'_>| test.name != "__name__" || test.holds(metric);
-            if !tests.iter().all(is_named) {
-                continue;
+        for (metric, recorded) in metrics {
+            let is_named = |test: &Test<'_>| test.name != METRIC_NAME || test.holds(metric);
+            if tests.iter().all(is_named) {
+                self.apply_metric(metric, recorded, request.wanted, &tests, found);
             }
-            self.apply_metric(metric, recorded, request.wanted, &tests, found);
         }
         Ok(())
     }
@@ -67,7 +75,7 @@ impl Overlay {
         tests: &[Test<'_>],
         found: &mut Vec<Series>,
     ) {
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         found.retain_mut(|series| {
             if series.labels.metric_name() != metric {
                 return true;
@@ -75,7 +83,7 @@ impl Overlay {
             let hash = series.labels.hash();
             match recorded.get(&hash) {
                 Some(Entry::Recorded(_, value)) => {
-                    seen.push(hash);
+                    seen.insert(hash);
                     self.put(series, *value, wanted);
                     true
                 }

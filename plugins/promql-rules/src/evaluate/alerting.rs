@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use picket_sdk::{ActiveAlert, RuleOutput};
-use promql_engine::{Label, Labels};
+use promql_engine::{Label, Labels, METRIC_NAME};
 
 use super::Evaluation;
 use super::recording::{host_labels, unique};
@@ -65,7 +65,7 @@ fn one(
         value: sample.value,
         now: asking.evaluation.now,
     };
-    let of_sample = sample.labels.iter().filter(|label| label.name() != "__name__").cloned();
+    let of_sample = sample.labels.iter().filter(|label| label.name() != METRIC_NAME).cloned();
     let mut labels: Vec<Label> = of_sample.collect();
     for ((name, _), template) in rule.labels.iter().zip(&alert.labels) {
         labels.push(Label::new(Rc::clone(name), expand(template, &data, asking)));

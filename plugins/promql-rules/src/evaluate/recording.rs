@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use picket_sdk::{RuleOutput, Sample as HostSample};
-use promql_engine::{Label, Labels};
+use promql_engine::{Label, Labels, METRIC_NAME};
 
 use crate::engine::Sample;
 use crate::file::Rule;
@@ -22,7 +22,7 @@ pub(super) fn output(rule: &Rule, samples: Vec<Sample>, limit: u32, at: i64) -> 
     if limit > 0 && samples.len() > limit as usize {
         return Err(format!("exceeded limit of {limit} with {} series", samples.len()));
     }
-    let own: Vec<Label> = std::iter::once(Label::new("__name__", rule.name.as_str()))
+    let own: Vec<Label> = std::iter::once(Label::new(METRIC_NAME, rule.name.as_str()))
         .chain(rule.labels.iter().map(|(name, value)| Label::new(Rc::clone(name), value.as_str())))
         .collect();
     let relabelled = |sample: Sample| {
@@ -47,7 +47,7 @@ pub(super) fn output(rule: &Rule, samples: Vec<Sample>, limit: u32, at: i64) -> 
 
 /// Labels without the metric's name, for the host.
 pub(super) fn host_labels(labels: &Labels) -> Vec<picket_sdk::Label> {
-    let named = labels.iter().filter(|label| label.name() != "__name__");
+    let named = labels.iter().filter(|label| label.name() != METRIC_NAME);
     named.map(|label| picket_sdk::Label::new(label.name(), label.value())).collect()
 }
 
