@@ -21,6 +21,8 @@ mod store;
 mod template;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unit_tests;
 mod yaml;
 
 use std::collections::HashMap;
