@@ -81,7 +81,8 @@ fn run(rules: &str, tests: &str) -> usize {
         let host = Host::new();
         host.asset("rules.yml", rules);
         let interval = duration::parse(text(test, "interval")).unwrap() * 1_000_000;
-        let start = host.now();
+        // As in promtool, tests begin at Unix time 0.
+        let start: Timestamp = 0;
         for series in list(test, "input_series") {
             let (name, labels) = labels(text(series, "series"));
             for (step, value) in values(text(series, "values")).into_iter().enumerate() {
@@ -114,7 +115,7 @@ fn run(rules: &str, tests: &str) -> usize {
 
 #[test]
 fn each_alert_of_the_packs_holds_on_its_series() {
-    assert_eq!(run(include_str!("../packs/node.yml"), include_str!("../packs/tests/node.yml")), 29);
+    assert_eq!(run(include_str!("../packs/node.yml"), include_str!("../packs/tests/node.yml")), 30);
     assert_eq!(run(include_str!("../packs/picket.yml"), include_str!("../packs/tests/picket.yml")), 16);
     let tests = include_str!("../packs/tests/certificates.yml");
     assert_eq!(run(include_str!("../packs/certificates.yml"), tests), 3);

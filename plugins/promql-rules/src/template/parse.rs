@@ -38,7 +38,8 @@ struct Parser<'a> {
 #[derive(Debug, PartialEq)]
 enum End {
     Source,
-    End,
+    /// `{{end}}`
+    Closed,
     /// With the word behind it (`if`, `with`), which is not consumed.
     Else,
 }
@@ -55,7 +56,7 @@ impl Parser<'_> {
                     Some("end") => {
                         self.next += 1;
                         self.close()?;
-                        return Ok((list, End::End));
+                        return Ok((list, End::Closed));
                     }
                     Some("else") => {
                         self.next += 1;
@@ -118,7 +119,7 @@ impl Parser<'_> {
         let (then, end) = self.list()?;
         self.loops -= usize::from(is_range);
         let otherwise = match end {
-            End::End => List::new(),
+            End::Closed => List::new(),
             End::Else => self.otherwise(keyword)?,
             End::Source => return Err(self.wrong(format!("`{{{{{keyword}}}}}` has no `{{{{end}}}}`"))),
         };
@@ -139,7 +140,7 @@ impl Parser<'_> {
         }
         self.close()?;
         match self.list()? {
-            (list, End::End) => Ok(list),
+            (list, End::Closed) => Ok(list),
             (_, End::Else) => Err(self.wrong("a second `{{else}}`")),
             (_, End::Source) => Err(self.wrong("`{{else}}` has no `{{end}}`")),
         }
@@ -160,7 +161,7 @@ impl Parser<'_> {
         let loops = std::mem::take(&mut self.loops);
         let (list, end) = self.list()?;
         (self.variables, self.loops) = (outer, loops);
-        if end != End::End {
+        if end != End::Closed {
             return Err(self.wrong(format!("the template `{name}` has no `{{{{end}}}}`")));
         }
         self.defined.insert(name, list);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-use super::{Document, MAX_BYTES, MAX_DEPTH, Node, Position, Scalar, Style, Value, YamlError};
+use super::{Document, Entries, MAX_BYTES, MAX_DEPTH, Node, Position, Scalar, Style, Value, YamlError};
 
 /// Merge keys put entries of one mapping into another; a file that merges more is an attack.
 const MAX_MERGED: usize = 10_000;
@@ -109,8 +109,8 @@ impl Builder {
     }
 
     /// Keys and values in turn become entries: each key a scalar and there once.
-    fn mapping(&mut self, items: Vec<Rc<Node>>) -> Result<Vec<(Rc<Node>, Rc<Node>)>, YamlError> {
-        let mut entries: Vec<(Rc<Node>, Rc<Node>)> = Vec::with_capacity(items.len() / 2);
+    fn mapping(&mut self, items: Vec<Rc<Node>>) -> Result<Entries, YamlError> {
+        let mut entries: Entries = Vec::with_capacity(items.len() / 2);
         let mut merges = Vec::new();
         let mut first = HashMap::new();
         let mut items = items.into_iter();
@@ -139,7 +139,7 @@ impl Builder {
     fn merge(
         &mut self,
         from: &Rc<Node>,
-        entries: &mut Vec<(Rc<Node>, Rc<Node>)>,
+        entries: &mut Entries,
         known: &mut HashSet<String>,
     ) -> Result<(), YamlError> {
         let sources = match &from.value {

@@ -48,13 +48,16 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
+/// Keys with their values.
+pub(crate) type Entries = Vec<(Rc<Node>, Rc<Node>)>;
+
 /// What a node holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Scalar(Scalar),
     Sequence(Vec<Rc<Node>>),
     /// Keys are scalars, each there once, in the order of the file; merged ones come last.
-    Mapping(Vec<(Rc<Node>, Rc<Node>)>),
+    Mapping(Entries),
 }
 
 /// A text as it stands in the file once quotes, escapes and folding are gone.
