@@ -6,6 +6,8 @@
 //! Prometheus' template reference.
 
 mod builtin;
+#[cfg(test)]
+mod expanded;
 mod functions;
 mod humanize;
 mod lex;

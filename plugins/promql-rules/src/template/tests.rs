@@ -64,6 +64,17 @@ fn values_print_as_in_go() {
 }
 
 #[test]
+fn templates_expand_as_in_promtool() {
+    let labels = [("__name__", "x"), ("a", "b"), ("instance", "web.example.com:9100")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let data = Data { labels: Rc::new(BTreeMap::from(labels)), ..data(3661.5) };
+    for (text, expected) in super::expanded::EXPANDED {
+        let expanded = Template::parse(text).unwrap().expand(&data, &mut Two);
+        assert_eq!(expanded.as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
 fn printf_knows_the_verbs() {
     check(
         r#"{{ printf "%v %g %.4g %e %5.1f|%-6d|%06.2f|%x|%q|%t" $value $value $value $value 3.14159 5 2.5 255 "a\"b" true }}"#,

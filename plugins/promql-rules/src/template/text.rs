@@ -102,7 +102,7 @@ pub(super) fn url_query(text: &str) -> String {
 }
 
 /// Each word with a large first letter, as Go's `strings.Title` does: a word begins behind all that is no
-/// letter, digit, underscore or apostrophe.
+/// letter, digit or underscore, so that `don't` becomes `Don'T`.
 pub(super) fn title(text: &str) -> String {
     let mut before = ' ';
     let mut titled = String::with_capacity(text.len());
