@@ -68,7 +68,7 @@ fn templates_expand_as_in_promtool() {
     let labels = [("__name__", "x"), ("a", "b"), ("instance", "web.example.com:9100")];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let data = Data { labels: Rc::new(BTreeMap::from(labels)), ..data(3661.5) };
-    for (text, expected) in super::expanded::EXPANDED {
+    for (text, expected) in expanded::EXPANDED {
         let expanded = Template::parse(text).unwrap().expand(&data, &mut Two);
         assert_eq!(expanded.as_deref(), Ok(expected), "{text}");
     }
