@@ -16,10 +16,13 @@ fn an_error_names_the_place() {
         ("sum by (a) (b) c", "1:16: parse error: unexpected identifier \"c\""),
         ("a +", "1:4: parse error: unexpected end of input"),
         ("rate(a[5m]) +\n  no_such(b)", "2:3: parse error: unknown function with name 'no_such'"),
-        ("1 + rate(a)", "1:5: parse error: expected type matrix in call to function 'rate', got vector"),
+        (
+            "1 + rate(a)",
+            "1:5: parse error: expected type range vector in call to function \"rate\", got instant vector",
+        ),
         (
             "a{b=\"c\", d}",
-            "1:11: parse error: invalid label matcher, expected label matching operator after 'd'",
+            "1:10: parse error: invalid label matcher, expected label matching operator after 'd'",
         ),
         ("a + \"x", "1:5: parse error: unterminated quoted string"),
         ("", "1:1: parse error: no expression found in input"),
