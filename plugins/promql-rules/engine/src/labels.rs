@@ -14,6 +14,11 @@ pub const METRIC_NAME: &str = "__name__";
 /// Labels that go with the metric's name: an operation that drops the name drops them as well.
 const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
+/// Whether a label of this name is dropped with the metric's name.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    METADATA.contains(&name)
+}
+
 /// One label. Cheap to copy.
 #[derive(Debug, Clone)]
 pub struct Label {
@@ -99,10 +104,10 @@ impl Labels {
 
     /// The set without the metric's name and what goes with it.
     pub(crate) fn without_name(self: &Rc<Self>) -> Rc<Self> {
-        if !self.labels.iter().any(|label| METADATA.contains(&label.name())) {
+        if !self.labels.iter().any(|label| is_metadata(label.name())) {
             return Rc::clone(self);
         }
-        Rc::new(self.filter(|name| !METADATA.contains(&name)))
+        Rc::new(self.filter(|name| !is_metadata(name)))
     }
 
     /// The labels whose names are wanted.
@@ -175,11 +180,6 @@ impl Builder {
     /// Keeps the labels whose names are wanted.
     pub(crate) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.labels.retain(|label| wanted(label.name()));
-    }
-
-    /// Takes the metric's name away and what goes with it.
-    pub(crate) fn drop_name(&mut self) {
-        self.retain(|name| !METADATA.contains(&name));
     }
 
     pub(crate) fn finish(self) -> Labels {

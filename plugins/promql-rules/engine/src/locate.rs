@@ -34,7 +34,19 @@ pub(crate) fn locate(tokens: &[Token<'_>], message: &str) -> Fault {
     if message == SYNTAX {
         return Fault::new(Position(token.start), format!("unexpected {}", describe(token)));
     }
-    Fault::new(Position(beginning(tokens, bad - 1)), message)
+    Fault::new(Position(beginning(tokens, bad - 1)), in_prometheus_words(message))
+}
+
+/// The parser names types otherwise: `matrix` for a range vector and `vector` for an instant vector.
+fn in_prometheus_words(message: &str) -> String {
+    let Some(types) = message.strip_prefix("expected type ") else { return message.to_owned() };
+    let name = |word: &str| match word {
+        "matrix" => "range vector".to_owned(),
+        "vector" => "instant vector".to_owned(),
+        word => word.replace('\'', "\""),
+    };
+    let words: Vec<String> = types.split(' ').map(name).collect();
+    format!("expected type {}", words.join(" "))
 }
 
 /// A bracket without its partner, or a text without its end.

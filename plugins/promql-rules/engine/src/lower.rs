@@ -133,8 +133,14 @@ impl Lowering {
 
     /// The second argument of `info` selects labels and is not evaluated; by default those of `target_info`.
     fn complete_info(&mut self, place: Position, arguments: &mut Vec<Expr>) -> Result<(), Fault> {
-        match arguments.get(1) {
-            Some(labels) if matches!(&labels.node, Node::Selector(_)) => Ok(()),
+        match arguments.get_mut(1) {
+            Some(Expr { node: Node::Selector(selector), .. }) => {
+                // What was only there for the parser, see `rewrite::ANY_NAME`.
+                let is_any =
+                    |m: &Matcher| m.op == MatchOp::NotEqual && m.name == METRIC_NAME && m.value.is_empty();
+                selector.matchers.retain(|matcher| !is_any(matcher));
+                Ok(())
+            }
             Some(labels) => Err(Fault::new(labels.place, "expected label selectors only")),
             None => {
                 let name = METRIC_NAME.to_owned();

@@ -1,6 +1,6 @@
 //! From a text to a query that can be evaluated.
 
-use crate::ast::{Expr, Node, Selector, Type};
+use crate::ast::{At, Expr, Node, Selector, Type};
 use crate::guard::{self, Fault};
 use crate::labels::METRIC_NAME;
 use crate::storage::{MatchOp, Matcher};
@@ -87,6 +87,13 @@ impl Query {
         self.selectors().into_iter().map(|selector| selector.matchers.as_slice()).collect()
     }
 
+    /// The query as if each selector and subquery that has no `@` had one with this time, for checks that compare the
+    /// two. None when a function's value depends on the time of the evaluation itself.
+    pub fn pinned(&self, time_ms: i64) -> Option<Self> {
+        let mut pinned = self.clone();
+        pin(&mut pinned.expr, At::TimeMs(time_ms)).then_some(pinned)
+    }
+
     fn selectors(&self) -> Vec<&Selector> {
         let mut found = Vec::new();
         self.expr.walk(&mut |expr| {
@@ -97,3 +104,30 @@ impl Query {
         found
     }
 }
+
+/// Sets `@` where there is none. False when that does not make the value independent of the time.
+fn pin(expr: &mut Expr, at: At) -> bool {
+    match &mut expr.node {
+        Node::Number(_) | Node::Text(_) => true,
+        Node::Selector(selector) | Node::Range(selector, _) => {
+            selector.shift.at.get_or_insert(at);
+            true
+        }
+        Node::Subquery(subquery) => {
+            // All times within follow from that of the subquery.
+            subquery.shift.at.get_or_insert(at);
+            true
+        }
+        Node::Negate(inner) => pin(inner, at),
+        Node::Binary(binary) => pin(&mut binary.left, at) && pin(&mut binary.right, at),
+        Node::Aggregate(aggregate) => {
+            aggregate.parameter.iter_mut().all(|parameter| pin(parameter, at)) && pin(&mut aggregate.expr, at)
+        }
+        Node::Call(function, arguments) => {
+            !function.depends_on_time() && arguments.iter_mut().all(|argument| pin(argument, at))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

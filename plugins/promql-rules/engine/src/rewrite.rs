@@ -1,23 +1,40 @@
 //! Writes tokens in the form that the parser understands.
 //!
-//! It differs from Prometheus in three ways: it reads escapes within raw texts, it knows no underscores within
-//! numbers, and it refuses an offset of `0s`. The place of a token in the original is kept by its number.
+//! It differs from Prometheus in four ways: it reads escapes within raw texts, it knows no underscores within
+//! numbers, it refuses an offset of `0s`, and it wants the labels that `info` selects not to match nothing, as if
+//! they were a selector of series. The place of a token in the original is kept by its number.
 
 use std::borrow::Cow;
 
 use crate::scan::{Kind, Token};
 
+/// What [`rewrite`] adds to the label selector of `info`: it is true for each metric.
+pub(crate) const ANY_NAME: &str = "__name__!=\"\"";
+
 /// The text of some tokens for the parser.
 pub(crate) fn rewrite(tokens: &[Token<'_>]) -> String {
     let mut text = String::new();
     let mut end = 0;
-    for token in tokens {
+    // By open parenthesis: whether it is that of `info`.
+    let mut calls: Vec<bool> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
         // Words that touch stay so: only blanks and comments lie between the others.
         if token.start > end {
             text.push(' ');
         }
         text.push_str(&token_text(token));
         end = token.end();
+        let before = index.checked_sub(1).map(|before| &tokens[before]);
+        match token.text {
+            "(" => calls.push(before.is_some_and(|before| before.text == "info")),
+            ")" => drop(calls.pop()),
+            "{" if calls.last() == Some(&true) && before.is_some_and(|before| before.kind == Kind::Comma) => {
+                let is_empty = tokens.get(index + 1).is_none_or(|next| next.is("}"));
+                text.push_str(ANY_NAME);
+                text.push_str(if is_empty { "" } else { "," });
+            }
+            _ => {}
+        }
     }
     text
 }
@@ -77,6 +94,7 @@ mod tests {
             ("`a\\d\"` ", "\"a\\\\d\\\"\""),
             ("1_000 + 1__0", "1000 + 1__0"),
             ("a{b=\"x\\n\"}[5m:1m]", "a{b=\"x\\n\"}[5m:1m]"),
+            ("info(a{}, {b=~\".*\"})", "info(a{}, {__name__!=\"\",b=~\".*\"})"),
         ];
         for (text, want) in cases {
             assert_eq!(rewrite(&scan(text)), want);

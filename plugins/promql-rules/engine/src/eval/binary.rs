@@ -8,7 +8,7 @@ use super::grid::Grid;
 use super::index::Index;
 use super::{Evaluated, Evaluator, Failure};
 use crate::ast::{Binary, Cardinality, Matching, Operator, SetOperator};
-use crate::labels::{Label, Labels, Subset};
+use crate::labels::{Label, Labels, Subset, is_metadata};
 
 impl Evaluator<'_> {
     pub(crate) fn binary(&mut self, binary: &Binary, grid: Grid) -> Result<Evaluated, Failure> {
@@ -211,16 +211,7 @@ impl<'a> Join<'a> {
             (None, Some(row)) => self.one_groups[row],
             (None, None) => return Ok(()),
         };
-        let key = (many.0, one.0);
-        let result = match self.pairs.get(&key) {
-            Some(&result) => result,
-            None => {
-                let row = self.result_row(many.0, one.0);
-                let result = self.output.row(row);
-                self.pairs.insert(key, result);
-                result
-            }
-        };
+        let result = self.result(many.0, one.0);
         let is_one_to_one = self.binary.matching.cardinality == Cardinality::OneToOne;
         if is_one_to_one && self.matched[group] {
             let message =
@@ -240,25 +231,40 @@ impl<'a> Join<'a> {
         Ok(())
     }
 
+    /// The series of the output for a pair.
+    fn result(&mut self, many: Option<usize>, one: Option<usize>) -> usize {
+        if let Some(&result) = self.pairs.get(&(many, one)) {
+            return result;
+        }
+        let row = self.result_row(many, one);
+        let result = self.output.row(row);
+        // With one step each pair comes once.
+        if self.many.steps > 1 {
+            self.pairs.insert((many, one), result);
+        }
+        result
+    }
+
     /// The labels of a result: those of the "many" side, less what does not match, and what the "one" side adds.
     fn result_row(&self, many_row: Option<usize>, one_row: Option<usize>) -> Row {
         let matching = &self.binary.matching;
         let (many, drop_name) = side(self.many, many_row, self.one, one_row, matching);
-        let (one, _) = side(self.one, one_row, self.many, many_row, matching);
-        let mut labels = many.edit();
-        if matches!(self.binary.op, Operator::Arithmetic(_)) {
-            labels.drop_name();
-        }
-        if matching.cardinality == Cardinality::OneToOne {
-            match &matching.on {
-                Subset::Except(names) => labels.retain(|name| !names.iter().any(|n| n == name)),
-                on => labels.retain(|name| on.has(name)),
+        let drops_now = matches!(self.binary.op, Operator::Arithmetic(_));
+        let matches = |name: &str| match &matching.on {
+            _ if matching.cardinality != Cardinality::OneToOne => true,
+            Subset::Except(names) => !names.iter().any(|n| n == name),
+            on => on.has(name),
+        };
+        let mut labels = many.filter(|name| matches(name) && !(drops_now && is_metadata(name)));
+        if !matching.include.is_empty() {
+            let (one, _) = side(self.one, one_row, self.many, many_row, matching);
+            let mut changed = labels.edit();
+            for name in &matching.include {
+                changed.set(Label::new(name.as_str(), one.get(name)));
             }
+            labels = changed.finish();
         }
-        for name in &matching.include {
-            labels.set(Label::new(name.as_str(), one.get(name)));
-        }
-        Row { labels: Rc::new(labels.finish()), drop_name: drop_name || self.binary.returns_bool }
+        Row { labels: Rc::new(labels), drop_name: drop_name || self.binary.returns_bool }
     }
 
     fn duplicate(&self, row: usize, other: usize) -> Failure {

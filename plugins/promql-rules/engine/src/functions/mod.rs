@@ -98,6 +98,21 @@ pub(crate) fn lookup(name: &str) -> Result<Function, String> {
 }
 
 impl Function {
+    /// Whether the value depends on the time of the evaluation even if all samples are given.
+    pub(crate) fn depends_on_time(self) -> bool {
+        matches!(
+            self,
+            Self::Time
+                | Self::Timestamp
+                | Self::Date(_)
+                | Self::QueryStart
+                | Self::QueryEnd
+                | Self::QueryRange
+                | Self::QueryStep
+                | Self::OverTime(OverTime::PredictLinear)
+        )
+    }
+
     pub(crate) fn returns(self) -> Type {
         match self {
             Self::Time | Self::Pi | Self::Scalar | Self::MaxOf | Self::MinOf => Type::Scalar,

@@ -83,6 +83,11 @@ pub(crate) fn run(block: &Block<'_>, store: &mut Store, max_samples: usize) -> V
                 Verdict::Failed(format!("{expression}: {reason}"))
             }
         }
+        (Ok(()), When::Instant(time), Ok(query))
+            if !pinned_holds(query, time, &expected, store, &options) =>
+        {
+            Verdict::Failed(format!("{expression}: with @ its value depends on the time of the evaluation"))
+        }
         (Ok(()), When::Instant(time), Ok(query)) => {
             match as_range(query, time, &expected, &answer, store, &options) {
                 Ok(()) => Verdict::Passed,
@@ -290,6 +295,21 @@ fn equal(a: f64, b: f64) -> bool {
         return difference < 1e-6 * f64::MIN_POSITIVE;
     }
     difference / sum.min(f64::MAX) < 1e-6
+}
+
+/// With `@` on each selector the time of the evaluation must not matter.
+fn pinned_holds(
+    query: &Query,
+    time: i64,
+    expected: &Expected,
+    store: &mut Store,
+    options: &Options<'_>,
+) -> bool {
+    let Some(pinned) = query.pinned(time).filter(|_| expected.is_range_vector.is_none()) else { return true };
+    [-10 * time, 0, time / 5, time, 10 * time].into_iter().all(|at| {
+        let answer = pinned.instant(at, store, options).map_err(Failure::Eval);
+        check(&answer, When::Instant(at), expected).is_ok()
+    })
 }
 
 /// The middle one of three steps around the time must give the same as the instant query.
