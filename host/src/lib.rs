@@ -24,6 +24,8 @@ pub mod alerts;
 pub mod archive;
 pub mod forwarders;
 
+pub mod rules;
+
 pub mod api;
 pub mod cli;
 

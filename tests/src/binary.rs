@@ -38,6 +38,8 @@ pub(crate) fn plugin_folder() -> PathBuf {
             "--package",
             "file-guard",
             "--package",
+            "promql-rules",
+            "--package",
             "thresholds",
         ],
     )
@@ -98,6 +100,6 @@ pub(crate) fn target() -> PathBuf {
 }
 
 /// Compiled components are shared by all nodes of a test run.
-pub(crate) fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     std::env::temp_dir().join(format!("picket-test-cache-{}", rustix::process::geteuid().as_raw()))
 }

@@ -18,10 +18,10 @@ pub mod upstream;
 mod wait;
 
 pub use author::Project;
-pub use binary::{guest, hostile, picket, plugin, sample};
+pub use binary::{cache, guest, hostile, picket, plugin, sample};
 pub use disk::SmallDisk;
 pub use http::Response;
-pub use node::{Node, NodeBuilder, run};
+pub use node::{Node, NodeBuilder, rules, run};
 pub use ran::Ran;
 pub use rows::{Rows, findings, of_kind};
 pub use soak::{count, report};

@@ -40,6 +40,13 @@ pub fn run(words: &[&str], paths: &[PathBuf]) -> Ran {
     Ran::of(&mut command)
 }
 
+/// Runs a verb of `rules` over some files, without an agent and without a configuration.
+pub fn rules(words: &[&str], files: &[PathBuf]) -> Ran {
+    let mut command = Command::new(binary::picket());
+    command.arg("rules").args(words).arg("--component").arg(binary::plugin("promql-rules")).args(files);
+    Ran::of(&mut command)
+}
+
 impl Node {
     /// A folder with the sub-folders `plugins`, `logs`, `files` and `data`, and a configuration that
     /// forwards everything to `results.ndjson`.
@@ -155,11 +162,28 @@ impl Node {
 
     /// Asks the API over TCP, as anybody on the machine can; none when nobody answers.
     pub fn get_over_tcp(&self, path: &str) -> Option<Response> {
+        self.ask_over_tcp("GET", path, "", &[])
+    }
+
+    /// Sends a form over TCP, as anybody on the machine can; none when nobody answers.
+    pub fn post_over_tcp(&self, path: &str, form: &str) -> Option<Response> {
+        let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self.ask_over_tcp("POST", path, kind, form.as_bytes())
+    }
+
+    fn ask_over_tcp(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Response> {
+        let address = self.address()?;
+        let mut stream = TcpStream::connect(&address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        let headers = format!("Host: {address}\r\n{headers}");
+        http::exchange(&mut stream, &format!("{method} {path}"), &headers, body)
+    }
+
+    /// Where the API listens over TCP, as the log tells.
+    pub fn address(&self) -> Option<String> {
         let log = self.log();
         let address = log.rsplit_once("listen=\"")?.1.split('"').next()?;
-        let mut stream = TcpStream::connect(address).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-        http::exchange(&mut stream, &format!("GET {path}"), &format!("Host: {address}\r\n"), &[])
+        Some(address.to_owned())
     }
 
     /// Asks for a reload.

@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod counts;
 mod demo;
 mod fuzz;
@@ -49,6 +50,8 @@ enum Verb {
     Servers,
     /// Throw mutated bytes at the parsers of outside bytes.
     Fuzz(fuzz::Arguments),
+    /// Run a folder of Prometheus' `.test` files against the rules plugin in the sandbox.
+    PromqlConformance(conformance::Arguments),
     /// Run what the continuous integration runs.
     Ci,
 }
@@ -74,6 +77,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Verb::BuildPlugins => guest::build_plugins(&workspace).map(|_| ()),
         Verb::Servers => servers::run(&workspace),
         Verb::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Verb::PromqlConformance(arguments) => conformance::run(&workspace, arguments),
         Verb::Ci => ci::run(&workspace),
     }
 }

@@ -12,12 +12,12 @@ use picket::model::{
     AlertEvent, AlertState, Digest, EventId, Finding, Frame, Label, Origin, Sample, Severity,
 };
 use picket_forwarders::fluent::wire::Message::{Ack, Helo, Pong};
-use picket_http::{Answer, Judgement, MAX_RETRY_AFTER, retry_after};
 use picket_forwarders::otlp::encode::{Context, Signal};
-use picket_relabel::{MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use picket_forwarders::select::{self, Select};
 use picket_forwarders::webhook::template::Template;
 use picket_forwarders::{alertmanager, fluent, remote_write, webhook};
+use picket_http::{Answer, Judgement, MAX_RETRY_AFTER, retry_after};
+use picket_relabel::{MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 
 use crate::{Target, shape, shape_of_text};
 

@@ -205,7 +205,7 @@ pub struct ConfigProblem {
     pub line: u32,
     /// The column in that line, counted from 1; 0 when there is none.
     pub column: u32,
-    /// One sentence, at most 1 KiB, control characters made visible.
+    /// One sentence, or a list of problems; at most 8 KiB, control characters made visible.
     pub message: String,
 }
 

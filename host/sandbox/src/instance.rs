@@ -38,6 +38,8 @@ const OUTPUT_FACTOR: u64 = 2;
 /// Bytes of what `configure` returns: 20,000 rules of usual length. Once in an instance's life, so it is
 /// apart from the limit of daily calls.
 const SETUP_BYTES: u64 = 32 << 20;
+/// Bytes of what a plugin says of its configuration: ten problems of a rule file, each with the expression.
+const PROBLEM_BYTES: usize = 8 << 10;
 /// Bytes of a plugin's version.
 const VERSION_BYTES: usize = 64;
 
@@ -96,6 +98,12 @@ impl Bounds {
     pub(crate) fn without_writes(self) -> Self {
         Self { writable: false, ..self }
     }
+
+    /// For a caller who waits for less than the setting allows.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        let (limit, key) = self.deadline;
+        Self { deadline: (limit.min(time), key), ..self }
+    }
 }
 
 impl Instance {
@@ -132,7 +140,7 @@ impl Instance {
                     asset: problem.asset.map(|asset| text::message(&asset, MESSAGE_BYTES)),
                     line: problem.line,
                     column: problem.column,
-                    message: text::message(&problem.message, MESSAGE_BYTES),
+                    message: text::message(&problem.message, PROBLEM_BYTES),
                 }))
             }
         }

@@ -85,8 +85,18 @@ impl Instance {
         expression: &str,
         time: QueryTime,
     ) -> Result<Output<Result<Answer, QueryError>>, CallError> {
+        self.query_within(expression, time, Duration::MAX)
+    }
+
+    /// The same for a caller who waits so long at most.
+    pub fn query_within(
+        &mut self,
+        expression: &str,
+        time: QueryTime,
+        within: Duration,
+    ) -> Result<Output<Result<Answer, QueryError>>, CallError> {
         self.expect_kind(Kind::Query, |live| live.query().is_ok())?;
-        let bounds = self.quick().without_writes();
+        let bounds = self.quick().without_writes().within(within);
         if let Err(refused) = check_question(expression, time) {
             return Ok(Output { value: Err(refused), writes: Vec::new(), cpu: Duration::ZERO });
         }

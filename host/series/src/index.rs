@@ -1,88 +1,211 @@
-//! Which series have a label: an inverted index by name and value, and the one place where label
-//! strings are kept.
+//! Which series have a label: each pair of name and value once, with the places of the series that have it.
+//!
+//! The one place where the text of labels is kept. A series' labels are numbers of pairs, four bytes each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use crate::labels::{Label, Labels};
-use crate::matcher::{Condition, Test};
+use hashbrown::HashTable;
 
-/// Series ids by label name and value. Ids are given in rising order, so each list is sorted.
+use crate::labels::{Label, Labels};
+
+/// What a pair costs beside its text: the structure, its entry in the table, the heads of two allocations.
+const PAIR_BYTES: u64 = 96;
+/// What a place in a pair's list costs, with what the list has grown beyond.
+const PLACE_BYTES: u64 = 5;
+
+/// Labels of a series: numbers of pairs, in the order of the labels' names.
+pub(crate) type PairIds = Box<[u32]>;
+
+/// See the module's description.
 #[derive(Default)]
 pub(crate) struct Index {
-    names: HashMap<Arc<str>, HashMap<Arc<str>, Vec<u64>>>,
+    names: HashMap<Arc<str>, u32>,
+    by_name: Vec<Name>,
+    /// A pair that no series has any more is an empty place that the next new one takes.
+    pairs: Vec<Option<Pair>>,
+    free: Vec<u32>,
+    hasher: RandomState,
+    bytes: u64,
+}
+
+/// A label's name. Names are few and stay.
+pub(crate) struct Name {
+    text: Arc<str>,
+    /// Numbers of the pairs, found by the hash of the value.
+    values: HashTable<u32>,
+}
+
+/// A label.
+pub(crate) struct Pair {
+    pub(crate) name: u32,
+    pub(crate) value: Arc<str>,
+    /// Where the series are, rising.
+    pub(crate) places: Vec<u32>,
 }
 
 impl Index {
-    /// Adds a series whose id is higher than all before, and returns its labels with their strings
-    /// shared.
-    pub(crate) fn add(&mut self, id: u64, pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(name, value)| self.add_label(id, name, value)).collect()
+    /// As accounted for: pairs with their text and lists.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    fn add_label(&mut self, id: u64, name: &str, value: &str) -> Label {
-        let name = match self.names.get_key_value(name) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(name),
+    /// What new labels would cost.
+    pub(crate) fn cost(&self, pairs: &[(&str, &str)]) -> u64 {
+        let new = |(name, value): &(&str, &str)| match self.find(name, value) {
+            Some(_) => PLACE_BYTES,
+            None => PLACE_BYTES + PAIR_BYTES + (name.len() + value.len()) as u64,
         };
-        let values = self.names.entry(Arc::clone(&name)).or_default();
-        let value = match values.get_key_value(value) {
-            Some((value, _)) => Arc::clone(value),
-            None => Arc::from(value),
+        pairs.iter().map(new).sum()
+    }
+
+    /// Adds the series at a place behind all others.
+    pub(crate) fn add(&mut self, place: u32, pairs: &[(&str, &str)]) -> PairIds {
+        let add = |(name, value): &(&str, &str)| {
+            let id = self.pair_of(name, value);
+            let places =
+                &mut self.pairs[id as usize].as_mut().expect("the pair was just found or made").places;
+            if places.len() == places.capacity() {
+                // By a quarter: the lists of many series together are large.
+                places.reserve_exact(1 + places.len() / 4);
+            }
+            places.push(place);
+            self.bytes += PLACE_BYTES;
+            id
         };
-        values.entry(Arc::clone(&value)).or_default().push(id);
-        Label { name, value }
+        pairs.iter().map(add).collect()
     }
 
-    /// Removes series, each list being gone through once however many leave it.
-    pub(crate) fn remove<'a>(&mut self, gone: &HashSet<u64>, labels: impl Iterator<Item = &'a Labels>) {
-        let touched: HashSet<&Label> = labels.flat_map(|labels| labels.iter()).collect();
-        for label in touched {
-            let Some(values) = self.names.get_mut(&label.name) else { continue };
-            if let Some(ids) = values.get_mut(&label.value) {
-                ids.retain(|id| !gone.contains(id));
-                if ids.is_empty() {
-                    values.remove(&label.value);
-                }
+    fn pair_of(&mut self, name: &str, value: &str) -> u32 {
+        let number = self.name_of(name);
+        let hash = self.hasher.hash_one(value);
+        let found =
+            self.by_name[number as usize].values.find(hash, |id| **value_of(&self.pairs, *id) == *value);
+        if let Some(id) = found {
+            return *id;
+        }
+        let pair = Pair { name: number, value: Arc::from(value), places: Vec::new() };
+        self.bytes += PAIR_BYTES + value.len() as u64;
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                self.pairs.push(None);
+                u32::try_from(self.pairs.len() - 1).expect("memory ends before there are so many pairs")
             }
-            if values.is_empty() {
-                self.names.remove(&label.name);
+        };
+        self.pairs[id as usize] = Some(pair);
+        let (pairs, hasher) = (&self.pairs, &self.hasher);
+        self.by_name[number as usize]
+            .values
+            .insert_unique(hash, id, |id| hasher.hash_one(&**value_of(pairs, *id)));
+        id
+    }
+
+    fn name_of(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.names.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.by_name.len()).expect("memory ends before there are so many names");
+        let text: Arc<str> = Arc::from(name);
+        self.bytes += PAIR_BYTES + name.len() as u64;
+        self.by_name.push(Name { text: Arc::clone(&text), values: HashTable::new() });
+        self.names.insert(text, number);
+        number
+    }
+
+    /// The number of a name that some series has or has had.
+    pub(crate) fn name(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn name_text(&self, number: u32) -> &Arc<str> {
+        &self.by_name[number as usize].text
+    }
+
+    /// The number of a pair that some series has.
+    pub(crate) fn find(&self, name: &str, value: &str) -> Option<u32> {
+        let values = &self.by_name[self.name(name)? as usize].values;
+        let hash = self.hasher.hash_one(value);
+        values.find(hash, |id| **value_of(&self.pairs, *id) == *value).copied()
+    }
+
+    pub(crate) fn pair(&self, id: u32) -> &Pair {
+        self.pairs[id as usize].as_ref().expect("a pair is there as long as a series has it")
+    }
+
+    /// How many values a name has.
+    pub(crate) fn value_count(&self, name: u32) -> usize {
+        self.by_name[name as usize].values.len()
+    }
+
+    /// The pairs of a name, in no order.
+    pub(crate) fn values(&self, name: u32) -> impl Iterator<Item = (u32, &Pair)> {
+        self.by_name[name as usize].values.iter().map(|id| (*id, self.pair(*id)))
+    }
+
+    /// How large a table by the numbers of pairs has to be.
+    pub(crate) fn pair_bound(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The value of a series' label; an absent one has the empty value.
+    pub(crate) fn value_in<'a>(&'a self, labels: &[u32], name: u32) -> &'a str {
+        let found = labels.iter().map(|id| self.pair(*id)).find(|pair| pair.name == name);
+        found.map_or("", |pair| &pair.value)
+    }
+
+    /// Whether numbers stand for these labels, which are sorted by name.
+    pub(crate) fn same(&self, labels: &[u32], pairs: &[(&str, &str)]) -> bool {
+        let same = |(id, pair): (&u32, &(&str, &str))| {
+            let own = self.pair(*id);
+            *own.value == *pair.1 && **self.name_text(own.name) == *pair.0
+        };
+        labels.len() == pairs.len() && labels.iter().zip(pairs).all(same)
+    }
+
+    /// Labels with their shared text.
+    pub(crate) fn labels(&self, labels: &[u32]) -> Labels {
+        let label = |id: &u32| {
+            let pair = self.pair(*id);
+            Label { name: Arc::clone(self.name_text(pair.name)), value: Arc::clone(&pair.value) }
+        };
+        labels.iter().map(label).collect()
+    }
+
+    /// Series have moved: each place becomes the one that stands there in `moved`, and those that are `None`
+    /// have left. With `reordered` the new places may be in another order.
+    pub(crate) fn move_places(&mut self, moved: &[Option<u32>], reordered: bool) {
+        for id in 0..self.pairs.len() {
+            let Some(pair) = &mut self.pairs[id] else { continue };
+            let before = pair.places.len();
+            let new = |place: &mut u32| moved[*place as usize].map(|new| *place = new).is_some();
+            pair.places.retain_mut(new);
+            self.bytes -= (before - pair.places.len()) as u64 * PLACE_BYTES;
+            if reordered {
+                pair.places.sort_unstable();
+            }
+            if pair.places.is_empty() {
+                self.remove(id as u32);
+            } else if pair.places.capacity() > 2 * pair.places.len() + 16 {
+                pair.places.shrink_to_fit();
             }
         }
     }
 
-    /// Ids among which all series are that satisfy the tests, sorted: those of the narrowest test
-    /// that does not match the empty string. The caller applies all tests to each.
-    ///
-    /// `late` is asked now and then; when it says so, the work ends with nothing.
-    pub(crate) fn candidates(&self, tests: &[Test], late: &mut impl FnMut() -> bool) -> Option<Vec<u64>> {
-        let mut equal: Option<&[u64]> = None;
-        for test in tests.iter().filter(|test| !test.matches("")) {
-            let Some(values) = self.names.get(test.name.as_str()) else { return Some(Vec::new()) };
-            if let Condition::Equal(value) = &test.condition {
-                let Some(ids) = values.get(value.as_str()) else { return Some(Vec::new()) };
-                equal = Some(equal.filter(|best| best.len() <= ids.len()).unwrap_or(ids));
-            }
+    fn remove(&mut self, id: u32) {
+        let pair = self.pair(id);
+        let (name, length) = (pair.name, pair.value.len() as u64);
+        let hash = self.hasher.hash_one(&*pair.value);
+        if let Ok(entry) = self.by_name[name as usize].values.find_entry(hash, |other| *other == id) {
+            entry.remove();
         }
-        if let Some(ids) = equal {
-            return Some(ids.to_vec());
-        }
-        let fewest = tests
-            .iter()
-            .filter(|test| !test.matches(""))
-            .filter_map(|test| Some((self.names.get(test.name.as_str())?, test)))
-            .min_by_key(|(values, _)| values.len());
-        let Some((values, test)) = fewest else { return Some(Vec::new()) };
-        let mut ids = Vec::new();
-        for (value, of_value) in values {
-            if late() {
-                return None;
-            }
-            if test.matches(value) {
-                ids.extend_from_slice(of_value);
-            }
-        }
-        ids.sort_unstable();
-        Some(ids)
+        self.bytes -= PAIR_BYTES + length;
+        self.pairs[id as usize] = None;
+        self.free.push(id);
     }
+}
+
+fn value_of(pairs: &[Option<Pair>], id: u32) -> &Arc<str> {
+    &pairs[id as usize].as_ref().expect("a pair is in its name's table as long as it is there").value
 }

@@ -1,287 +1,289 @@
-//! What the store's lock guards. Takes checked labels and compiled selectors.
+//! What the store's lock guards: all series, where to find them, and what is to be logged. Takes checked labels and
+//! times in milliseconds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::config::Config;
+use hashbrown::HashTable;
+
+use crate::chunk::MAX_SAMPLE_BYTES;
+use crate::config::{Config, millis};
+use crate::error::Refused;
 use crate::index::Index;
 use crate::labels::Labels;
-use crate::matcher::Test;
-use crate::ring::{Ring, SAMPLE_BYTES};
-use crate::store::{Appended, Bounds, MAX_AHEAD, Refused, SelectError, Selection, Size, Window};
+use crate::log::Pending;
+use crate::segment::Segments;
+use crate::series::{Gone, NONE, Series};
+use crate::store::{Appended, MAX_AHEAD};
 
-/// What a series costs beside its samples and the text of its labels: the maps' entries.
-const SERIES_BYTES: u64 = 256;
-/// Between two sweeps for what is too old. Selecting never shows it, so only memory waits.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
-/// Between two sweeps when a new series finds no room, so that a flood of them does not make every
-/// append go through the whole store.
-const SWEEP_FULL_EVERY: Duration = Duration::from_secs(1);
-/// How many steps of a selection go between two looks at the deadline.
-const STEPS_BETWEEN_LOOKS: u32 = 256;
+/// What a series costs beside its chunks and labels: the structure, its entry in the table by labels, the
+/// allocations of its labels and its open chunk.
+const SERIES_BYTES: u64 = 184;
+/// Between two sweeps for what is too old, in milliseconds. Selecting never shows it, so only memory waits.
+const SWEEP_EVERY: i64 = 30_000;
+/// Between two sweeps when something finds no room, so that a flood of new series does not make every append go
+/// through the whole store.
+const SWEEP_FULL_EVERY: i64 = 1000;
 
-/// Series and where to find them.
+/// Series by rising id. A series' place moves only when others leave.
 #[derive(Default)]
 pub(crate) struct Inner {
     /// Ids are given in rising order and never again.
-    next_id: u64,
-    series: BTreeMap<u64, Series>,
-    /// Ids by the hash of their labels; nearly always one. The hash is keyed, so that nobody who
-    /// chooses label values can make them collide.
-    by_hash: HashMap<u64, Vec<u64>>,
+    pub(crate) next_id: u64,
+    pub(crate) series: Vec<Series>,
+    /// Places by labels. The hash is keyed, so that nobody who chooses label values can make them collide.
+    by_labels: HashTable<u32>,
     hasher: RandomState,
-    index: Index,
-    size: Size,
-    swept: u64,
+    pub(crate) index: Index,
+    /// Bytes of chunks in memory.
+    chunk_bytes: u64,
+    /// Labels of all series.
+    labels: u64,
+    samples: u64,
+    swept: i64,
     expelled: Expelled,
-}
-
-struct Series {
-    labels: Labels,
-    hash: u64,
-    ring: Ring,
+    pub(crate) pending: Pending,
+    /// By the order in which they were written.
+    pub(crate) segments: Arc<Segments>,
+    /// A segment is being written: labels' numbers stay as they are.
+    pub(crate) writing: bool,
 }
 
 /// Samples that left because of a bound, since this was last asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Expelled {
-    pub(crate) by_samples: u64,
     pub(crate) by_bytes: u64,
     pub(crate) by_clock: u64,
 }
 
+/// The labels of a series with its name among them, sorted by name.
+pub(crate) type Pairs<'a> = [(&'a str, &'a str)];
+
+/// What a sample is appended to.
+pub(crate) enum Target<'a> {
+    Labels(&'a Pairs<'a>),
+    Id(u64),
+}
+
 impl Inner {
+    /// `now` is the clock in milliseconds.
     pub(crate) fn append(
         &mut self,
         config: &Config,
-        pairs: &[(&str, &str)],
-        (time, value): (u64, f64),
-        now: u64,
+        to: Target<'_>,
+        (time, value): (i64, f64),
+        now: i64,
     ) -> Result<Appended, Refused> {
-        let horizon = now.saturating_sub(nanos(config.max_age));
-        let limit = now.saturating_add(nanos(MAX_AHEAD));
-        if time <= horizon {
+        if time <= now.saturating_sub(config.max_age_ms()) {
             return Err(Refused::TooOld);
         }
+        let limit = now.saturating_add(millis(MAX_AHEAD));
         if time > limit {
             return Err(Refused::Ahead);
         }
         self.sweep_if_due(config, now, SWEEP_EVERY);
-        let hash = self.hasher.hash_one(pairs);
-        let id = match self.find(hash, pairs) {
-            Some(id) => id,
-            None => self.begin(config, hash, pairs, now)?,
+        let place = match to {
+            Target::Id(id) => self.place(id).ok_or(Refused::Gone)?,
+            Target::Labels(pairs) => match self.find(pairs) {
+                Some(place) => place,
+                None => self.begin(config, pairs, now)?,
+            },
         };
-        let Some(series) = self.series.get_mut(&id) else { return Err(Refused::SeriesBound) };
-        let ring = &mut series.ring;
-        let mut gone = ring.drop_until(horizon) as u64;
-        if ring.last().is_some_and(|(last, _)| last > limit) {
-            let ahead = ring.drop_beyond(limit) as u64;
-            self.expelled.by_clock += ahead;
-            gone += ahead;
+        if self.series[place].last > limit {
+            // The clock was set back.
+            let gone = self.series[place].cut(limit + 1);
+            self.forget(gone);
+            self.expelled.by_clock += gone.samples;
         }
-        self.size.remove_samples(gone);
-        match ring.last() {
-            Some((last, old)) if last == time && old.to_bits() == value.to_bits() => {
-                return Ok(Appended::Duplicate { series: id });
-            }
-            Some((last, _)) if last == time => return Err(Refused::Conflict),
-            Some((last, _)) if last > time => return Err(Refused::OutOfOrder),
-            _ => {}
+        let series = &self.series[place];
+        let id = series.id;
+        if series.last >= time {
+            return match (series.last == time, series.value == value.to_bits()) {
+                (true, true) => Ok(Appended::Duplicate { series: id }),
+                (true, false) => Err(Refused::Conflict),
+                (false, _) => Err(Refused::OutOfOrder),
+            };
         }
-        if ring.len() >= config.max_samples_per_series.max(1) {
-            ring.pop_oldest();
-            self.size.remove_samples(1);
-            self.expelled.by_samples += 1;
-        } else if self.size.bytes + SAMPLE_BYTES > config.max_bytes && ring.len() > 0 {
-            ring.pop_oldest();
-            self.size.remove_samples(1);
-            self.expelled.by_bytes += 1;
+        if self.bytes() + MAX_SAMPLE_BYTES > config.max_bytes && series.last != NONE {
+            self.make_room(config, place, now);
         }
-        ring.push(time, value);
-        self.size.add_sample();
+        self.push(config, place, time, value.to_bits());
+        let series = &mut self.series[place];
+        self.pending.sample(series, &self.index, time, value);
         Ok(Appended::Stored { series: id })
     }
 
-    fn find(&self, hash: u64, pairs: &[(&str, &str)]) -> Option<u64> {
-        let same = |id: &&u64| self.series.get(id).is_some_and(|series| same_labels(&series.labels, pairs));
-        self.by_hash.get(&hash)?.iter().find(same).copied()
+    /// Adds a sample that is later than the last of its series.
+    pub(crate) fn push(&mut self, config: &Config, place: usize, time: i64, value: u64) {
+        let grown = self.series[place].push(time, value, config.window_ms());
+        self.grow(grown);
+        self.samples += 1;
     }
 
-    fn begin(
-        &mut self,
-        config: &Config,
-        hash: u64,
-        pairs: &[(&str, &str)],
-        now: u64,
-    ) -> Result<u64, Refused> {
-        let bytes = SERIES_BYTES + text_bytes(pairs.iter().copied());
+    pub(crate) fn grow(&mut self, grown: i64) {
+        self.chunk_bytes = self.chunk_bytes.saturating_add_signed(grown);
+    }
+
+    pub(crate) fn forget(&mut self, gone: Gone) {
+        self.samples -= gone.samples;
+        self.chunk_bytes = self.chunk_bytes.saturating_sub(gone.bytes);
+    }
+
+    /// What is on disk too leaves memory first. Only if there is nothing of it, something of this series is lost.
+    fn make_room(&mut self, config: &Config, place: usize, now: i64) {
+        if now < self.swept || now - self.swept >= SWEEP_FULL_EVERY {
+            self.drop_written(i64::MAX);
+            self.sweep_chunks(config, now);
+            if self.bytes() + MAX_SAMPLE_BYTES <= config.max_bytes {
+                return;
+            }
+        }
+        let gone = self.series[place].make_room();
+        self.forget(gone);
+        self.expelled.by_bytes += gone.samples;
+    }
+
+    /// Where a series stands.
+    pub(crate) fn place(&self, id: u64) -> Option<usize> {
+        self.series.binary_search_by_key(&id, |series| series.id).ok()
+    }
+
+    pub(crate) fn find(&self, pairs: &Pairs<'_>) -> Option<usize> {
+        let same = |place: &u32| self.index.same(&self.series[*place as usize].labels, pairs);
+        self.by_labels.find(self.hasher.hash_one(pairs), same).map(|place| *place as usize)
+    }
+
+    fn begin(&mut self, config: &Config, pairs: &Pairs<'_>, now: i64) -> Result<usize, Refused> {
+        let cost = SERIES_BYTES + MAX_SAMPLE_BYTES + 4 * pairs.len() as u64 + self.index.cost(pairs);
         let full = |inner: &Self| {
             if inner.series.len() >= config.max_series {
                 Err(Refused::SeriesBound)
-            } else if inner.size.bytes + bytes + SAMPLE_BYTES > config.max_bytes {
+            } else if inner.bytes() + cost > config.max_bytes {
                 Err(Refused::ByteBound)
             } else {
                 Ok(())
             }
         };
-        if full(self).is_err() {
-            self.sweep_if_due(config, now, SWEEP_FULL_EVERY);
+        if full(self).is_err() && (now < self.swept || now - self.swept >= SWEEP_FULL_EVERY) {
+            self.drop_written(i64::MAX);
+            self.sweep(config, now);
         }
         full(self)?;
         let id = self.next_id;
         self.next_id += 1;
-        let labels = self.index.add(id, pairs);
-        self.series.insert(id, Series { labels, hash, ring: Ring::default() });
-        self.by_hash.entry(hash).or_default().push(id);
-        self.size.series += 1;
-        self.size.bytes += bytes;
-        Ok(id)
+        Ok(self.insert(id, pairs))
+    }
+
+    /// Adds a series behind all others. At the start, ids may come in any order if they are put in order afterwards.
+    pub(crate) fn insert(&mut self, id: u64, pairs: &Pairs<'_>) -> usize {
+        let hash = self.hasher.hash_one(pairs);
+        let place = u32::try_from(self.series.len()).expect("memory ends before there are so many series");
+        let labels = self.index.add(place, pairs);
+        self.labels += labels.len() as u64;
+        if self.series.len() == self.series.capacity() {
+            self.series.reserve_exact(16 + self.series.len() / 8);
+        }
+        self.series.push(Series::new(id, hash, labels));
+        let series = &self.series;
+        self.by_labels.insert_unique(hash, place, |place| series[*place as usize].hash);
+        place as usize
     }
 
     /// Also when the clock went back: the last sweep's time means nothing then.
-    fn sweep_if_due(&mut self, config: &Config, now: u64, every: Duration) {
-        if now < self.swept || now - self.swept >= nanos(every) {
+    fn sweep_if_due(&mut self, config: &Config, now: i64, every: i64) {
+        if now < self.swept || now - self.swept >= every {
             self.sweep(config, now);
         }
     }
 
-    /// Drops samples that are too old, and series that have no others.
-    pub(crate) fn sweep(&mut self, config: &Config, now: u64) {
-        self.swept = now;
-        let horizon = now.saturating_sub(nanos(config.max_age));
-        let mut gone = HashSet::new();
-        for (id, series) in &mut self.series {
-            self.size.remove_samples(series.ring.drop_until(horizon) as u64);
-            if series.ring.len() == 0 {
-                gone.insert(*id);
-            }
-        }
-        let labels = gone.iter().filter_map(|id| self.series.get(id)).map(|series| &series.labels);
-        self.index.remove(&gone, labels);
-        for series in gone.iter().filter_map(|id| self.series.remove(id)) {
-            self.size.series -= 1;
-            self.size.bytes -=
-                SERIES_BYTES + text_bytes(series.labels.iter().map(|label| (&*label.name, &*label.value)));
-            if let Some(ids) = self.by_hash.get_mut(&series.hash) {
-                ids.retain(|id| !gone.contains(id));
-                if ids.is_empty() {
-                    self.by_hash.remove(&series.hash);
-                }
-            }
+    /// Drops chunks that are too old, those that are in segments and no longer new, and series without any sample
+    /// that is young enough.
+    pub(crate) fn sweep(&mut self, config: &Config, now: i64) {
+        self.sweep_chunks(config, now);
+        let horizon = now.saturating_sub(config.max_age_ms());
+        if !self.writing && self.series.iter().any(|series| series.last <= horizon) {
+            self.retain(|series| series.last > horizon);
         }
     }
 
-    pub(crate) fn select(
-        &self,
-        selectors: &[Vec<Test>],
-        window: Window,
-        bounds: Bounds,
-    ) -> Result<Selection, SelectError> {
-        let mut clock = Deadline { at: bounds.deadline, steps: 0 };
-        let mut answer = Selection::default();
-        for tests in selectors {
-            let ids = self.index.candidates(tests, &mut || clock.passed()).ok_or(SelectError::Deadline)?;
-            for id in ids {
-                if clock.passed() {
-                    return Err(SelectError::Deadline);
-                }
-                let Some(series) = self.series.get(&id) else { continue };
-                if tests.iter().all(|test| test.matches(value_of(&series.labels, &test.name))) {
-                    answer.add(id, &series.ring, window, bounds.max_samples)?;
-                }
-            }
-            answer.row_ends.push(column_end(answer.series.len()));
+    fn sweep_chunks(&mut self, config: &Config, now: i64) {
+        self.swept = now;
+        let horizon = now.saturating_sub(config.max_age_ms());
+        for place in 0..self.series.len() {
+            let gone = self.series[place].drop_oldest(|chunk| chunk.last <= horizon);
+            self.forget(gone);
         }
-        Ok(answer)
+        self.drop_written(now.saturating_sub(config.cached_ms()));
+    }
+
+    /// Drops chunks that are in a segment and end at or before a time.
+    pub(crate) fn drop_written(&mut self, until: i64) {
+        for place in 0..self.series.len() {
+            let gone = self.series[place].drop_oldest(|chunk| chunk.written && chunk.last <= until);
+            self.forget(gone);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Series) -> bool) {
+        let mut moved = Vec::with_capacity(self.series.len());
+        let mut next = 0;
+        for series in &self.series {
+            moved.push(keep(series).then_some(next));
+            next += u32::from(keep(series));
+        }
+        let (mut gone, mut labels) = (Vec::new(), 0);
+        self.series.retain(|series| {
+            let stays = keep(series);
+            if !stays {
+                gone.push(series.held());
+                labels += series.labels.len() as u64;
+            }
+            stays
+        });
+        gone.into_iter().for_each(|gone| self.forget(gone));
+        self.labels -= labels;
+        self.index.move_places(&moved, false);
+        self.fill_table();
+    }
+
+    /// Puts series in the order of their ids.
+    pub(crate) fn put_in_order(&mut self) {
+        let mut order: Vec<u32> = (0..self.series.len() as u32).collect();
+        order.sort_unstable_by_key(|place| self.series[*place as usize].id);
+        let mut moved = vec![None; order.len()];
+        order.iter().zip(0..).for_each(|(old, new)| moved[*old as usize] = Some(new));
+        self.series.sort_unstable_by_key(|series| series.id);
+        self.index.move_places(&moved, true);
+        self.fill_table();
+    }
+
+    fn fill_table(&mut self) {
+        self.by_labels.clear();
+        let series = &self.series;
+        for (one, place) in series.iter().zip(0..) {
+            self.by_labels.insert_unique(one.hash, place, |place| series[*place as usize].hash);
+        }
     }
 
     pub(crate) fn labels(&self, id: u64) -> Option<Labels> {
-        self.series.get(&id).map(|series| Arc::clone(&series.labels))
+        Some(self.index.labels(&self.series[self.place(id)?].labels))
     }
 
-    pub(crate) fn size(&self) -> Size {
-        self.size
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// As accounted for the bound.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.chunk_bytes + self.index.bytes() + SERIES_BYTES * self.series.len() as u64 + 4 * self.labels
+    }
+
+    /// Of these, bytes of chunks.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        self.chunk_bytes
     }
 
     pub(crate) fn take_expelled(&mut self) -> Expelled {
         std::mem::take(&mut self.expelled)
     }
-}
-
-impl Size {
-    fn add_sample(&mut self) {
-        self.samples += 1;
-        self.bytes += SAMPLE_BYTES;
-    }
-
-    fn remove_samples(&mut self, count: u64) {
-        self.samples -= count;
-        self.bytes -= count * SAMPLE_BYTES;
-    }
-}
-
-impl Selection {
-    fn add(&mut self, id: u64, ring: &Ring, window: Window, max: u64) -> Result<(), SelectError> {
-        let range = ring.range(window.after, window.to);
-        // Empty, or its series has ended in the window.
-        let last = range.end.checked_sub(1).filter(|last| range.contains(last));
-        if last.and_then(|last| ring.at(last)).is_none_or(|(_, value)| is_marker(value)) {
-            return Ok(());
-        }
-        for (time, value) in ring.iter(range).filter(|(_, value)| !is_marker(*value)) {
-            if self.times.len() as u64 >= max {
-                return Err(SelectError::TooManySamples { max });
-            }
-            self.times.push(time);
-            self.values.push(value);
-        }
-        self.series.push(id);
-        self.sample_ends.push(column_end(self.times.len()));
-        Ok(())
-    }
-}
-
-/// Whether a value is none, but says that the series ended.
-fn is_marker(value: f64) -> bool {
-    value.to_bits() == picket_model::STALE_NAN
-}
-
-/// Looks at the clock at the first and then at every so many steps.
-struct Deadline {
-    at: Option<Instant>,
-    steps: u32,
-}
-
-impl Deadline {
-    fn passed(&mut self) -> bool {
-        let look = self.steps.is_multiple_of(STEPS_BETWEEN_LOOKS);
-        self.steps = self.steps.wrapping_add(1);
-        look && self.at.is_some_and(|at| Instant::now() >= at)
-    }
-}
-
-fn column_end(length: usize) -> u32 {
-    u32::try_from(length).expect("a selection is bounded by u32::MAX samples, and no row is empty")
-}
-
-/// The value of a label; an absent label has the empty one.
-fn value_of<'a>(labels: &'a Labels, name: &str) -> &'a str {
-    let found = labels.binary_search_by(|label| (*label.name).cmp(name));
-    found.map_or("", |at| &labels[at].value)
-}
-
-fn same_labels(labels: &Labels, pairs: &[(&str, &str)]) -> bool {
-    labels.len() == pairs.len()
-        && labels.iter().zip(pairs).all(|(label, pair)| (&*label.name, &*label.value) == *pair)
-}
-
-fn text_bytes<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
-    pairs.map(|(name, value)| (name.len() + value.len()) as u64).sum()
-}
-
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

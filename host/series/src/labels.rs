@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::Refused;
+use crate::error::Refused;
 
 /// The label that holds the metric's name.
 pub const NAME: &str = "__name__";
@@ -53,6 +53,18 @@ pub(crate) fn canonical<'a>(
         return Err(Refused::DuplicateLabel);
     }
     Ok(pairs)
+}
+
+/// Whether labels from a file are such as [`canonical`] makes them.
+pub(crate) fn is_canonical(pairs: &[(&str, &str)]) -> bool {
+    let good = |(name, value): &(&str, &str)| {
+        let name = if *name == NAME { is_metric_name(value) } else { is_label_name(name) };
+        name && !value.is_empty() && value.len() <= MAX_VALUE_BYTES
+    };
+    pairs.len() <= MAX_LABELS
+        && pairs.iter().any(|(name, _)| *name == NAME)
+        && pairs.iter().all(good)
+        && pairs.is_sorted_by(|a, b| a.0 < b.0)
 }
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`, as the Prometheus data model has it.

@@ -12,8 +12,9 @@ pub const MAX_PATTERN_BYTES: usize = 64 << 10;
 /// Bytes that one compiled regular expression may take, so that a guest cannot fill the host's
 /// memory with `.{1000}{1000}`.
 const MAX_COMPILED_BYTES: usize = 1 << 20;
-/// How many compiled regular expressions are kept: rules ask with the same ones every interval.
-const MAX_KEPT_PATTERNS: usize = 64;
+/// How many compiled regular expressions are kept: rules ask with the same ones every interval. Most take some
+/// kilobytes.
+const MAX_KEPT_PATTERNS: usize = 512;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,23 +44,25 @@ pub struct Matcher {
 pub type Selector = Vec<Matcher>;
 
 /// A matcher that is ready to use.
-pub(crate) struct Test {
-    pub(crate) name: String,
-    pub(crate) condition: Condition,
+pub(crate) struct Test<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) condition: Condition<'a>,
+    /// Whether it holds for a series without the label.
+    pub(crate) holds_for_none: bool,
 }
 
-pub(crate) enum Condition {
-    Equal(String),
-    NotEqual(String),
+pub(crate) enum Condition<'a> {
+    Equal(&'a str),
+    NotEqual(&'a str),
     Regex(Arc<Regex>),
     NotRegex(Arc<Regex>),
 }
 
-impl Test {
+impl Condition<'_> {
     pub(crate) fn matches(&self, value: &str) -> bool {
-        match &self.condition {
-            Condition::Equal(expected) => value == expected,
-            Condition::NotEqual(other) => value != other,
+        match self {
+            Condition::Equal(expected) => value == *expected,
+            Condition::NotEqual(other) => value != *other,
             Condition::Regex(regex) => regex.is_match(value),
             Condition::NotRegex(regex) => !regex.is_match(value),
         }
@@ -74,19 +77,19 @@ pub(crate) struct Patterns {
 
 impl Patterns {
     /// Checks and compiles a selector. The error says what is wrong with it.
-    pub(crate) fn compile(&self, selector: &[Matcher]) -> Result<Vec<Test>, String> {
+    pub(crate) fn compile<'a>(&self, selector: &'a [Matcher]) -> Result<Vec<Test<'a>>, String> {
         if selector.len() > MAX_MATCHERS {
             return Err(format!("it has {} matchers; at most {MAX_MATCHERS} are allowed", selector.len()));
         }
         let tests = selector.iter().map(|matcher| self.test(matcher)).collect::<Result<Vec<_>, _>>()?;
-        if tests.iter().all(|test| test.matches("")) {
+        if tests.iter().all(|test| test.holds_for_none) {
             return Err("every matcher matches the empty string; one at least must not".to_owned());
         }
         Ok(tests)
     }
 
-    fn test(&self, matcher: &Matcher) -> Result<Test, String> {
-        let value = &matcher.value;
+    fn test<'a>(&self, matcher: &'a Matcher) -> Result<Test<'a>, String> {
+        let value = matcher.value.as_str();
         if value.len() > MAX_PATTERN_BYTES {
             return Err(format!(
                 "the value for `{}` has {} bytes; at most {MAX_PATTERN_BYTES} are allowed",
@@ -95,12 +98,12 @@ impl Patterns {
             ));
         }
         let condition = match matcher.op {
-            Op::Equal => Condition::Equal(value.clone()),
-            Op::NotEqual => Condition::NotEqual(value.clone()),
+            Op::Equal => Condition::Equal(value),
+            Op::NotEqual => Condition::NotEqual(value),
             Op::Regex => Condition::Regex(self.regex(value)?),
             Op::NotRegex => Condition::NotRegex(self.regex(value)?),
         };
-        Ok(Test { name: matcher.name.clone(), condition })
+        Ok(Test { name: &matcher.name, holds_for_none: condition.matches(""), condition })
     }
 
     fn regex(&self, text: &str) -> Result<Arc<Regex>, String> {
@@ -112,7 +115,10 @@ impl Patterns {
         let regex = Arc::new(compile(text)?);
         let mut kept = lock();
         if kept.len() >= MAX_KEPT_PATTERNS {
-            kept.clear();
+            // One of them, whichever comes first: clearing all would compile everything anew each round when there
+            // are a few more than may be kept.
+            let one = kept.keys().next().cloned();
+            one.and_then(|one| kept.remove(&one));
         }
         kept.insert(text.to_owned(), Arc::clone(&regex));
         Ok(regex)
@@ -152,8 +158,9 @@ mod tests {
     }
 
     fn check(op: Op, pattern: &str, value: &str, expected: bool) {
-        let test = Patterns::default().test(&matcher(op, pattern)).unwrap();
-        assert_eq!(test.matches(value), expected, "{op:?} {pattern:?} {value:?}");
+        let matcher = matcher(op, pattern);
+        let test = Patterns::default().test(&matcher).unwrap();
+        assert_eq!(test.condition.matches(value), expected, "{op:?} {pattern:?} {value:?}");
     }
 
     #[test]

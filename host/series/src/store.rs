@@ -1,31 +1,45 @@
 //! The store itself: series by their labels, and what may be done with them from any thread.
 //!
-//! One lock guards everything. Appending takes it for writing and holds it for a microsecond;
-//! selecting takes it for reading, until the answer is copied out or the deadline has passed.
+//! One lock guards memory. Appending takes it for writing, for a microsecond a sample; selecting takes it for
+//! reading, and only to look up what it then decodes. What writes to the folder has a lock of its own, which is
+//! taken first.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::config::{Clock, Config};
-use crate::inner::{Inner, nanos};
+use crate::bounds::{Bounds, Watch};
+use crate::config::{Clock, Config, to_ms};
+use crate::disk::recover::{self, Recovered};
+use crate::disk::{Disk, Status};
+use crate::error::{LookupError, OpenError, Refused, SelectError, UnknownSeries};
+use crate::inner::{Inner, Target};
 use crate::labels::{Labels, canonical};
-use crate::matcher::{Patterns, Selector};
+use crate::lookup::{self, Lookup};
+use crate::matcher::Patterns;
+use crate::memory::Memory;
+use crate::metadata::{Descriptions, Metadata};
 use crate::metrics::Metrics;
+use crate::segment::Block;
+use crate::select::{Request, Select, Selection};
 
 /// How far ahead of the clock a sample's time may be. One wrong time far in the future would
 /// otherwise make every later sample of its series out of order.
 pub const MAX_AHEAD: Duration = Duration::from_secs(10 * 60);
 
-/// Selectors of one selection: a large rule group asks with a tenth.
-pub const MAX_SELECTORS: u32 = 1000;
+/// Requests of one selection: all selectors of some ten thousand rules.
+pub const MAX_REQUESTS: u32 = 65_536;
+
+/// Samples that are appended before others get the lock.
+const BATCH: usize = 1024;
 
 /// Recent samples of the node. Share it in an `Arc`.
 pub struct Store {
-    config: Config,
     clock: Clock,
-    metrics: Metrics,
     patterns: Patterns,
-    inner: RwLock<Inner>,
+    descriptions: Descriptions,
+    memory: Memory,
+    disk: Option<Mutex<Disk>>,
 }
 
 /// What became of a sample that was not refused.
@@ -43,152 +57,81 @@ pub enum Appended {
     },
 }
 
-/// Why the store did not take a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refused {
-    /// The metric's name does not match `[a-zA-Z_:][a-zA-Z0-9_:]*` or is longer than 256 bytes.
-    #[error("the metric's name does not match `[a-zA-Z_:][a-zA-Z0-9_:]*` or is longer than 256 bytes")]
-    BadName,
-    /// A label's name is none, or its value is longer than 4096 bytes.
-    #[error(
-        "a label's name does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or its value is too long"
-    )]
-    BadLabel,
-    /// Two labels have one name.
-    #[error("two labels have the same name")]
-    DuplicateLabel,
-    /// More than [`crate::MAX_LABELS`], the name included.
-    #[error("the sample has more than 63 labels")]
-    TooManyLabels,
-    /// More than [`MAX_AHEAD`] later than the clock.
-    #[error("its time is more than 10 minutes ahead of the clock")]
-    Ahead,
-    /// Older than the store keeps samples.
-    #[error("it is older than the store keeps samples")]
-    TooOld,
-    /// The series has a later sample.
-    #[error("the series has a later sample already")]
-    OutOfOrder,
-    /// The series has a sample of this time with another value.
-    #[error("the series has a sample of this time with another value")]
-    Conflict,
-    /// It would begin a new series, and there are as many as there may be.
-    #[error("the store holds as many series as it may; raise the bound or send fewer label sets")]
-    SeriesBound,
-    /// It would begin a new series, and the store is as large as it may be.
-    #[error("the store is as large as it may be; raise the bound or send fewer label sets")]
-    ByteBound,
-}
-
-impl Refused {
-    /// A word for the metrics' label `reason`.
-    pub fn reason(self) -> &'static str {
+impl Appended {
+    /// The id of its series.
+    pub fn series(self) -> u64 {
         match self {
-            Self::BadName => "bad-name",
-            Self::BadLabel => "bad-label",
-            Self::DuplicateLabel => "duplicate-label",
-            Self::TooManyLabels => "too-many-labels",
-            Self::Ahead => "ahead",
-            Self::TooOld => "too-old",
-            Self::OutOfOrder => "out-of-order",
-            Self::Conflict => "conflict",
-            Self::SeriesBound => "series-bound",
-            Self::ByteBound => "byte-bound",
+            Self::Stored { series } | Self::Duplicate { series } => series,
         }
     }
 }
 
-/// The time that a selection covers: later than `after`, not later than `to`. Unix time in
-/// nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Exclusive.
-    pub after: u64,
-    /// Inclusive.
-    pub to: u64,
+/// A sample to append. See [`Store::append`].
+#[derive(Debug, Clone, Copy)]
+pub struct NewSample<'a> {
+    /// Of what.
+    pub of: Of<'a>,
+    /// Unix time in nanoseconds.
+    pub time: u64,
+    /// The value.
+    pub value: f64,
 }
 
-/// What a selection may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Samples in the answer; a series that two selectors match counts twice.
-    pub max_samples: u64,
-    /// When the caller stops waiting.
-    pub deadline: Option<Instant>,
+/// How the series of a sample is named.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// By the metric's name and its other labels, in any order.
+    Labels(&'a str, &'a [(&'a str, &'a str)]),
+    /// By the id that an earlier sample was given. [`Refused::Gone`] when the series has left since.
+    Id(u64),
 }
 
-/// Samples as flat columns.
-///
-/// Row `r` is a series; its samples are `times` and `values` from `sample_ends[r - 1]` to
-/// `sample_ends[r]`, by time. Selector `s` has the rows from `row_ends[s - 1]` to `row_ends[s]`,
-/// by series id. A series without a sample in the window has no row, and one that has ended by its
-/// end has none either; stale markers are never given.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Selection {
-    /// Where each selector's rows end.
-    pub row_ends: Vec<u32>,
-    /// The id of each row's series.
-    pub series: Vec<u64>,
-    /// Where each row's samples end.
-    pub sample_ends: Vec<u32>,
-    /// Unix times in nanoseconds.
-    pub times: Vec<u64>,
-    /// One for each time.
-    pub values: Vec<f64>,
-}
-
-/// Why a selection was not made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SelectError {
-    /// A selector cannot be used.
-    #[error("selector {selector} cannot be used: {reason}")]
-    BadSelector {
-        /// Which, counted from 0.
-        selector: u32,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The answer would be larger than [`Bounds::max_samples`].
-    #[error("the selection has more than {max} samples; ask for less time or fewer series")]
-    TooManySamples {
-        /// The bound.
-        max: u64,
-    },
-    /// [`Bounds::deadline`] has passed.
-    #[error("the selection was not done when its time was over")]
-    Deadline,
-}
-
-/// The store has no series of this id: it never had, or it has left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store has no series {0}")]
-pub struct UnknownSeries(
-    /// The id.
-    pub u64,
-);
-
-/// How much the store holds.
+/// How much the store holds in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
-    /// Series.
+    /// Series, with those whose samples are on disk only.
     pub series: usize,
-    /// Samples of all series.
+    /// Samples in memory.
     pub samples: u64,
-    /// Bytes of samples and labels, as accounted for [`Config::max_bytes`].
+    /// Bytes of series, labels and chunks, as accounted for [`Config::max_bytes`].
     pub bytes: u64,
 }
 
 impl Store {
-    /// An empty store.
+    /// An empty store in memory.
     pub fn new(config: Config, clock: Clock, metrics: Metrics) -> Self {
-        Self { config, clock, metrics, patterns: Patterns::default(), inner: RwLock::default() }
+        let memory = Memory::new(config, metrics, Inner::default());
+        let (patterns, descriptions) = Default::default();
+        Self { clock, patterns, descriptions, memory, disk: None }
+    }
+
+    /// A store with what is in a folder, which is made if it is not there; without a folder an empty one. Nobody else
+    /// may have the folder open. Damage keeps nothing from starting: it is told, and counted.
+    pub fn open(
+        folder: Option<&Path>,
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let Some(folder) = folder else {
+            return Ok((Self::new(config, clock, metrics), Recovered::default()));
+        };
+        let (disk, inner, recovered) = recover::open(folder, &config, to_ms(clock()))?;
+        metrics.recovered(&recovered);
+        let store = Self {
+            disk: Some(Mutex::new(disk)),
+            memory: Memory::new(config, metrics, inner),
+            ..Self::new(Config::default(), clock, Metrics::unregistered())
+        };
+        store.show(&mut store.memory.write());
+        Ok((store, recovered))
     }
 
     /// Adds a sample: `time` is Unix time in nanoseconds, `labels` need not be sorted.
     ///
-    /// The times of a series only rise. A sample that the series has already (same time, same
-    /// value bit for bit) changes nothing; one of the same time with another value, and one that
-    /// is earlier than the last, are refused. When the clock was set back, what is further ahead
+    /// Times are kept in milliseconds, rounded down, and those of a series only rise. A sample that the series
+    /// has already (same time, same value bit for bit) changes nothing; one of the same time with another value,
+    /// and one that is earlier than the last, are refused. When the clock was set back, what is further ahead
     /// of it than [`MAX_AHEAD`] leaves the series, so that it goes on and does not wait.
     ///
     /// The value with the bits of `picket_model::STALE_NAN` is a stale marker: the series ends there, until it has
@@ -200,90 +143,167 @@ impl Store {
         time: u64,
         value: f64,
     ) -> Result<Appended, Refused> {
-        let now = (self.clock)();
         let outcome = canonical(name, labels).and_then(|pairs| {
-            let mut inner = self.write();
-            let outcome = inner.append(&self.config, &pairs, (time, value), now);
+            let mut inner = self.memory.write();
+            let now = to_ms((self.clock)());
+            let config = &self.memory.config;
+            let outcome = inner.append(config, Target::Labels(&pairs), (to_ms(time), value), now);
             self.show(&mut inner);
             outcome
         });
-        match &outcome {
-            Ok(Appended::Stored { .. }) => self.metrics.appended.inc(),
-            Ok(Appended::Duplicate { .. }) => self.metrics.duplicates.inc(),
-            Err(refused) => self.metrics.refused.with_label_values(&[refused.reason()]).inc(),
-        }
+        self.memory.metrics.count(&outcome);
         outcome
     }
 
-    /// The samples of each selector in the window.
-    pub fn select(
+    /// Adds many samples, as [`Store::append`] adds one, and says what became of each. The lock is taken once for some
+    /// hundreds of them. Whoever appends to the same series again and again does so by id, which costs least.
+    pub fn append_all<'a>(
         &self,
-        selectors: &[Selector],
-        window: Window,
-        bounds: Bounds,
-    ) -> Result<Selection, SelectError> {
-        let mut tests = Vec::new();
-        for (selector, number) in selectors.iter().zip(0..) {
+        samples: impl IntoIterator<Item = NewSample<'a>>,
+    ) -> Vec<Result<Appended, Refused>> {
+        let mut samples = samples.into_iter();
+        let mut outcomes = Vec::new();
+        let config = &self.memory.config;
+        loop {
+            // Gathered first: what the iterator does is done without the lock.
+            let batch: Vec<NewSample<'a>> = samples.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return outcomes;
+            }
+            let mut inner = self.memory.write();
+            let now = to_ms((self.clock)());
+            for sample in &batch {
+                let at = (to_ms(sample.time), sample.value);
+                outcomes.push(match sample.of {
+                    Of::Id(id) => inner.append(config, Target::Id(id), at, now),
+                    Of::Labels(name, labels) => canonical(name, labels.iter().copied())
+                        .and_then(|pairs| inner.append(config, Target::Labels(&pairs), at, now)),
+                });
+            }
+            self.show(&mut inner);
+            drop(inner);
+            outcomes[outcomes.len() - batch.len()..].iter().for_each(|one| self.memory.metrics.count(one));
+        }
+    }
+
+    /// The samples of each request.
+    pub fn select(&self, requests: &[Request], bounds: Bounds) -> Result<Selection, SelectError> {
+        // The columns count in 32 bits.
+        let bounds = Bounds { max_samples: bounds.max_samples.min(u64::from(u32::MAX)), ..bounds };
+        let mut select = Select {
+            memory: &self.memory,
+            horizon: self.horizon(),
+            bounds,
+            watch: Watch::new(bounds.deadline),
+            answer: Selection::default(),
+            block: Block::default(),
+        };
+        for (request, number) in requests.iter().zip(0..) {
             let bad = |reason| SelectError::BadSelector { selector: number, reason };
-            if number == MAX_SELECTORS {
-                return Err(bad(format!("at most {MAX_SELECTORS} may be asked for at once")));
+            if number == MAX_REQUESTS {
+                return Err(bad(format!("at most {MAX_REQUESTS} may be asked for at once")));
             }
             if bounds.deadline.is_some_and(|at| Instant::now() >= at) {
                 return Err(SelectError::Deadline);
             }
-            tests.push(self.patterns.compile(selector).map_err(bad)?);
+            let tests = self.patterns.compile(&request.selector).map_err(bad)?;
+            select.request(&tests, to_ms(request.start)..to_ms(request.end), request.wanted)?;
         }
-        let horizon = (self.clock)().saturating_sub(nanos(self.config.max_age));
-        let window = Window { after: window.after.max(horizon), to: window.to };
-        // The columns count in 32 bits.
-        let max_samples = bounds.max_samples.min(u64::from(u32::MAX));
-        self.read().select(&tests, window, Bounds { max_samples, ..bounds })
+        Ok(select.answer)
     }
 
     /// The labels of series with their names among them, sorted by name, in the order asked.
     pub fn labels(&self, series: &[u64]) -> Result<Vec<Labels>, UnknownSeries> {
-        let inner = self.read();
+        let inner = self.memory.read();
         series.iter().map(|id| inner.labels(*id).ok_or(UnknownSeries(*id))).collect()
+    }
+
+    /// The label sets of series.
+    pub fn series(&self, lookup: Lookup<'_>) -> Result<Vec<Labels>, LookupError> {
+        let tests = lookup::compile(&self.patterns, lookup.selectors)?;
+        lookup::series(&self.memory.read(), &lookup, self.horizon(), &tests)
+    }
+
+    /// The names of the labels that series have, sorted.
+    pub fn label_names(&self, lookup: Lookup<'_>) -> Result<Vec<Arc<str>>, LookupError> {
+        let tests = lookup::compile(&self.patterns, lookup.selectors)?;
+        lookup::texts(&self.memory.read(), &lookup, self.horizon(), &tests, None)
+    }
+
+    /// The values of a label that series have, sorted.
+    pub fn label_values(&self, name: &str, lookup: Lookup<'_>) -> Result<Vec<Arc<str>>, LookupError> {
+        let tests = lookup::compile(&self.patterns, lookup.selectors)?;
+        lookup::texts(&self.memory.read(), &lookup, self.horizon(), &tests, Some(name))
+    }
+
+    /// Keeps what a metric is. Says whether there was room for it: [`crate::MAX_DESCRIBED`] metrics may have a
+    /// description.
+    pub fn describe(&self, name: &str, metadata: Metadata) -> bool {
+        self.descriptions.set(name, metadata)
+    }
+
+    /// What a metric is, if somebody has said it.
+    pub fn metadata(&self, name: &str) -> Option<Metadata> {
+        self.descriptions.get(name)
+    }
+
+    /// What metrics are, by their names; at most so many.
+    pub fn all_metadata(&self, max: usize) -> Vec<(String, Metadata)> {
+        self.descriptions.all(max)
     }
 
     /// How much is held now.
     pub fn size(&self) -> Size {
-        self.read().size()
+        size(&self.memory.read())
     }
 
-    /// Drops what is too old, and says how many samples that were. Appending does it now and then;
-    /// call it when nothing is appended for long.
+    /// Drops what is too old or no longer needed in memory, and says how many samples that were. Appending does it
+    /// now and then; call it when nothing is appended for long.
     pub fn sweep(&self) -> u64 {
-        let now = (self.clock)();
-        let mut inner = self.write();
-        let before = inner.size().samples;
-        inner.sweep(&self.config, now);
+        let now = to_ms((self.clock)());
+        let mut inner = self.memory.write();
+        let before = inner.samples();
+        inner.sweep(&self.memory.config, now);
         self.show(&mut inner);
-        before - inner.size().samples
+        before - inner.samples()
     }
 
-    fn show(&self, inner: &mut Inner) {
-        let size = inner.size();
-        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.metrics.series.set(gauge(size.series as u64));
-        self.metrics.samples.set(gauge(size.samples));
-        self.metrics.bytes.set(gauge(size.bytes));
-        let expelled = inner.take_expelled();
-        for (bound, count) in
-            [("samples", expelled.by_samples), ("bytes", expelled.by_bytes), ("clock", expelled.by_clock)]
-        {
-            if count > 0 {
-                self.metrics.expelled.with_label_values(&[bound]).inc_by(count);
-            }
+    /// Writes what was appended to the folder: call it every few seconds. It syncs now and then, and at the end of a
+    /// window writes a segment, which may take a second. Fails never: see [`Store::status`].
+    pub fn flush(&self) {
+        self.write(false);
+    }
+
+    /// As [`Store::flush`], and everything is durable afterwards if the disk is well: call it at the end.
+    pub fn sync(&self) {
+        self.write(true);
+    }
+
+    fn write(&self, sync: bool) {
+        if let Some(mut disk) = self.disk() {
+            disk.flush(&self.memory, to_ms((self.clock)()), sync);
         }
     }
 
-    // A panic under the lock leaves at worst a sample uncounted: go on with what is there.
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    /// How the folder is doing. Waits while something is being written.
+    pub fn status(&self) -> Status {
+        self.disk().map_or_else(Status::default, |disk| disk.status(&self.memory))
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    // A panic while writing leaves a file that the next start passes over.
+    fn disk(&self) -> Option<MutexGuard<'_, Disk>> {
+        Some(self.disk.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn horizon(&self) -> i64 {
+        to_ms((self.clock)()).saturating_sub(self.memory.config.max_age_ms())
+    }
+
+    fn show(&self, inner: &mut Inner) {
+        self.memory.metrics.show(size(inner), inner.take_expelled());
+    }
+}
+
+fn size(inner: &Inner) -> Size {
+    Size { series: inner.series.len(), samples: inner.samples(), bytes: inner.bytes() }
 }

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use picket_series::{
-    Appended, Bounds, Config, MAX_SELECTORS, Matcher, Metrics, Op, Refused, SelectError, Store,
-    UnknownSeries, Window,
+    Appended, Bounds, Config, Lookup, LookupError, MAX_REQUESTS, Matcher, Metrics, NewSample, Of, Op,
+    Refused, Request, SelectError, Selector, Store, UnknownSeries, Wanted,
 };
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000_000 * SECOND;
-const ALL: Window = Window { after: 0, to: u64::MAX };
+const MILLI: u64 = 1_000_000;
 const FREE: Bounds = Bounds { max_samples: u64::MAX, deadline: None };
 
 struct Fixture {
@@ -38,7 +38,7 @@ impl Fixture {
     /// The samples of the series `up{job="<job>"}`.
     fn samples(&self, job: &str) -> Vec<(u64, f64)> {
         let selector = vec![equal("job", job), equal("__name__", "up")];
-        let found = self.store.select(&[selector], ALL, FREE).unwrap();
+        let found = self.store.select(&all(&[selector]), FREE).unwrap();
         assert!(found.series.len() <= 1);
         found.times.into_iter().zip(found.values).collect()
     }
@@ -50,6 +50,15 @@ impl Fixture {
             metrics.iter().find(|metric| metric.get_label().iter().all(|pair| pair.value() == label));
         metric.unwrap().get_counter().get_value()
     }
+}
+
+fn request(selector: Selector, start: u64, end: u64, wanted: Wanted) -> Request {
+    Request { selector, start, end, wanted }
+}
+
+fn all(selectors: &[Selector]) -> Vec<Request> {
+    let of_live = |selector: &Selector| request(selector.clone(), 0, u64::MAX, Wanted::OfLive);
+    selectors.iter().map(of_live).collect()
 }
 
 fn equal(name: &str, value: &str) -> Matcher {
@@ -74,17 +83,18 @@ fn the_answer_is_flat_columns_by_selector_and_series() {
         vec![equal("job", "b")],
         vec![matcher("__name__", Op::Regex, "up|down"), equal("job", "")],
     ];
-    let window = Window { after: START, to: START + SECOND };
-    let found = fixture.store.select(&selectors[..3], window, FREE).unwrap();
+    let at_one = |selector: &Selector| request(selector.clone(), START + 1, START + SECOND, Wanted::All);
+    let requests: Vec<Request> = selectors[..3].iter().map(at_one).collect();
+    let found = fixture.store.select(&requests, FREE).unwrap();
     assert_eq!(found.row_ends, [2, 2, 3]);
     assert_eq!(found.series, [0, 1, 1]);
-    assert_eq!(found.sample_ends, [1, 2, 3]);
-    assert_eq!(found.times, [START + SECOND; 3]);
-    assert_eq!(found.values, [1.0, 11.0, 11.0]);
+    assert_eq!(found.sample_ends, [2, 4, 6], "the start is rounded down to the sample before it");
+    assert_eq!(found.times[..2], [START, START + SECOND]);
+    assert_eq!(found.values, [0.0, 1.0, 10.0, 11.0, 10.0, 11.0]);
     let labels = fixture.store.labels(&[1, 0]).unwrap();
     let shown: Vec<(&str, &str)> = labels[0].iter().map(|label| (&*label.name, &*label.value)).collect();
     assert_eq!(shown, [("__name__", "up"), ("job", "b")]);
-    let found = fixture.store.select(&selectors[3..], ALL, FREE).unwrap();
+    let found = fixture.store.select(&all(&selectors[3..]), FREE).unwrap();
     assert_eq!((found.series, found.values), (vec![2], vec![5.0]), "an absent label has the empty value");
 }
 
@@ -95,10 +105,11 @@ fn times_only_rise_and_a_repeat_changes_nothing() {
     assert_eq!(fixture.append("a", START, 1.0), Ok(Appended::Duplicate { series: 0 }));
     assert_eq!(fixture.append("a", START, 2.0), Err(Refused::Conflict));
     assert_eq!(fixture.append("a", START - 1, 1.0), Err(Refused::OutOfOrder));
-    assert_eq!(fixture.append("a", START + 1, f64::NAN), Ok(Appended::Stored { series: 0 }));
-    assert_eq!(fixture.append("a", START + 1, f64::NAN), Ok(Appended::Duplicate { series: 0 }));
+    assert_eq!(fixture.append("a", START + MILLI - 1, 2.0), Err(Refused::Conflict), "the same millisecond");
+    assert_eq!(fixture.append("a", START + MILLI, f64::NAN), Ok(Appended::Stored { series: 0 }));
+    assert_eq!(fixture.append("a", START + MILLI, f64::NAN), Ok(Appended::Duplicate { series: 0 }));
     assert_eq!(fixture.store.size().samples, 2);
-    assert_eq!(fixture.metric("picket_series_refused_samples_total", "conflict"), 1.0);
+    assert_eq!(fixture.metric("picket_series_refused_samples_total", "conflict"), 2.0);
     assert_eq!(fixture.metric("picket_series_refused_samples_total", "out-of-order"), 1.0);
 }
 
@@ -112,19 +123,20 @@ fn a_stale_marker_ends_a_series_until_its_next_sample_and_is_never_given() {
     fixture.append("b", at(0), f64::NAN).unwrap();
     assert_eq!(fixture.samples("a"), []);
     assert!(fixture.samples("b")[0].1.is_nan(), "another NaN is a value");
-    let both = [vec![equal("__name__", "up")]];
-    let found = |to| {
-        let window = Window { after: 0, to };
-        fixture.store.select(&both, window, Bounds { max_samples: 2, deadline: None }).unwrap()
+    let found = |to, wanted| {
+        let both = request(vec![equal("__name__", "up")], 0, to, wanted);
+        let found = fixture.store.select(&[both], Bounds { max_samples: 3, deadline: None }).unwrap();
+        (found.series, found.times)
     };
-    assert_eq!(
-        (found(at(0)).row_ends, found(at(0)).series),
-        (vec![2], vec![0, 1]),
-        "it had not ended by then"
-    );
-    assert_eq!((found(at(1)).row_ends, found(at(1)).series), (vec![1], vec![1]));
+    assert_eq!(found(at(0), Wanted::OfLive), (vec![0, 1], vec![at(0), at(0)]), "it had not ended by then");
+    assert_eq!(found(at(0), Wanted::Latest), (vec![0, 1], vec![at(0), at(0)]));
+    assert_eq!(found(at(1), Wanted::OfLive), (vec![1], vec![at(0)]));
+    assert_eq!(found(at(1), Wanted::Latest), (vec![1], vec![at(0)]));
+    assert_eq!(found(at(1), Wanted::All), (vec![0, 1], vec![at(0), at(0)]));
     fixture.append("a", at(2), 2.0).unwrap();
     assert_eq!(fixture.samples("a"), [(at(0), 1.0), (at(2), 2.0)]);
+    assert_eq!(found(at(2), Wanted::Latest), (vec![0, 1], vec![at(2), at(0)]));
+    assert_eq!(found(at(1), Wanted::Latest), (vec![1], vec![at(0)]), "decoded, because a later one is there");
 }
 
 #[test]
@@ -154,7 +166,7 @@ fn a_new_series_beyond_the_bound_is_refused_until_one_has_aged_out() {
     fixture.append("a", START, 1.0).unwrap();
     fixture.append("b", START, 1.0).unwrap();
     assert_eq!(fixture.append("c", START, 1.0), Err(Refused::SeriesBound));
-    fixture.append("a", START + 1, 1.0).unwrap();
+    fixture.append("a", START + MILLI, 1.0).unwrap();
     assert_eq!(fixture.metric("picket_series_refused_samples_total", "series-bound"), 1.0);
     fixture.now.store(START + 60 * SECOND, Ordering::Relaxed);
     fixture.append("c", START + 60 * SECOND, 1.0).unwrap();
@@ -162,52 +174,118 @@ fn a_new_series_beyond_the_bound_is_refused_until_one_has_aged_out() {
     assert_eq!(fixture.samples("b"), []);
     assert_eq!(fixture.samples("a").len(), 1);
     fixture.now.store(START + 120 * SECOND, Ordering::Relaxed);
-    assert_eq!(fixture.store.sweep(), 2);
-    assert_eq!(fixture.store.size(), picket_series::Size::default());
+    assert_eq!(fixture.store.sweep(), 3, "`a` has left with what was too old in its chunk");
+    let size = fixture.store.size();
+    assert_eq!((size.series, size.samples), (0, 0));
+    assert_eq!(
+        fixture.append("a", START + 120 * SECOND, 1.0),
+        Ok(Appended::Stored { series: 3 }),
+        "a new id"
+    );
 }
 
 #[test]
-fn the_oldest_sample_makes_room_in_its_own_series() {
-    let fixture = store(Config { max_samples_per_series: 3, ..Config::default() });
-    for step in 0..5 {
-        fixture.append("a", START + step, step as f64).unwrap();
+fn at_the_byte_bound_a_new_series_is_refused_and_a_known_one_loses_its_oldest() {
+    let fixture = store(Config { max_bytes: 2500, ..Config::default() });
+    for step in 0..1000 {
+        fixture.append("a", START + step * 600 * MILLI, step as f64 * 0.1).unwrap();
+        assert!(fixture.store.size().bytes <= 2500);
     }
-    fixture.append("b", START, 7.0).unwrap();
-    assert_eq!(fixture.samples("a"), [(START + 2, 2.0), (START + 3, 3.0), (START + 4, 4.0)]);
-    assert_eq!(fixture.samples("b"), [(START, 7.0)]);
-    assert_eq!(fixture.metric("picket_series_expelled_samples_total", "samples"), 2.0);
-}
-
-#[test]
-fn the_byte_bound_holds() {
-    let fixture = store(Config { max_bytes: 1000, ..Config::default() });
-    for step in 0..100 {
-        fixture.append("a", START + step, 1.0).unwrap();
-        assert!(fixture.store.size().bytes <= 1000);
-    }
-    assert_eq!(fixture.append("b", START, 1.0), Err(Refused::ByteBound));
+    assert_eq!(fixture.append(&"b".repeat(2000), START, 1.0), Err(Refused::ByteBound));
     let kept = fixture.samples("a");
-    assert!(kept.len() > 10 && kept.last() == Some(&(START + 99, 1.0)));
-    assert_eq!(fixture.metric("picket_series_expelled_samples_total", "bytes"), 100.0 - kept.len() as f64);
+    assert!(kept.len() > 10 && kept.last() == Some(&(START + 999 * 600 * MILLI, 99.9)), "{kept:?}");
+    assert_eq!(fixture.store.size().samples as usize, kept.len());
+    assert_eq!(fixture.metric("picket_series_expelled_samples_total", "bytes"), 1000.0 - kept.len() as f64);
+}
+
+#[test]
+fn what_has_left_gives_its_bytes_back() {
+    let fixture = store(Config { max_age: Duration::from_secs(60), ..Config::default() });
+    let empty = |round: u64| {
+        for number in 0..100 {
+            let job = format!("{round}-{number}");
+            fixture.append(&job, START + round * 100 * SECOND, 0.5).unwrap();
+        }
+        fixture.now.store(START + (round + 1) * 100 * SECOND, Ordering::Relaxed);
+        fixture.store.sweep();
+        fixture.store.size()
+    };
+    let first = empty(0);
+    assert_eq!((first.series, first.samples), (0, 0));
+    assert!(first.bytes < 500, "names stay: {first:?}");
+    assert_eq!(empty(1), first);
+}
+
+#[test]
+fn many_samples_are_appended_at_once_by_labels_and_by_id() {
+    let fixture = store(Config::default());
+    let labels = [("job", "a")];
+    let sample = |of, second: u64| NewSample { of, time: START + second * SECOND, value: second as f64 };
+    let given = [
+        sample(Of::Labels("up", &labels), 0),
+        sample(Of::Labels("9", &labels), 0),
+        sample(Of::Id(0), 1),
+        sample(Of::Id(1), 1),
+    ];
+    let outcomes = fixture.store.append_all(given);
+    let stored = Ok(Appended::Stored { series: 0 });
+    assert_eq!(outcomes, [stored, Err(Refused::BadName), stored, Err(Refused::Gone)]);
+    assert_eq!(fixture.samples("a"), [(START, 0.0), (START + SECOND, 1.0)]);
+    let many = (2..5000).map(|second| sample(Of::Id(0), second / 10));
+    assert_eq!(fixture.store.append_all(many).len(), 4998);
+    assert_eq!(fixture.samples("a").len(), 500);
+}
+
+#[test]
+fn labels_are_looked_up_by_selectors_and_time() {
+    let fixture = store(Config::default());
+    fixture.append("a", START, 1.0).unwrap();
+    fixture.append("b", START + 10 * SECOND, 1.0).unwrap();
+    fixture.store.append("down", [("dc", "x")], START, 1.0).unwrap();
+    let lookup = |selectors, start, end, max| Lookup { selectors, start, end, max, deadline: None };
+    let texts = |found: Vec<Arc<str>>| found.iter().map(|text| text.to_string()).collect::<Vec<_>>();
+    let everything = lookup(&[], 0, u64::MAX, 10);
+    assert_eq!(texts(fixture.store.label_names(everything).unwrap()), ["__name__", "dc", "job"]);
+    assert_eq!(texts(fixture.store.label_values("job", everything).unwrap()), ["a", "b"]);
+    assert_eq!(texts(fixture.store.label_values("none", everything).unwrap()), [""; 0]);
+    let later = lookup(&[], START + SECOND, u64::MAX, 10);
+    assert_eq!(texts(fixture.store.label_values("job", later).unwrap()), ["b"]);
+    let selectors = [vec![equal("__name__", "up")], vec![matcher("job", Op::Regex, "b|c")]];
+    let found = fixture.store.series(lookup(&selectors, 0, u64::MAX, 2)).unwrap();
+    assert_eq!(found.iter().map(|labels| &*labels[1].value).collect::<Vec<_>>(), ["a", "b"], "each once");
+    let bounded = lookup(&selectors, 0, u64::MAX, 1);
+    assert_eq!(fixture.store.series(bounded), Err(LookupError::TooMany { max: 1 }));
+    assert_eq!(fixture.store.label_values("job", bounded), Err(LookupError::TooMany { max: 1 }));
+    let bad = [vec![equal("job", "a")], vec![]];
+    let error = fixture.store.series(lookup(&bad, 0, 1, 1)).unwrap_err();
+    assert!(matches!(error, LookupError::BadSelector { selector: 1, .. }));
+}
+
+#[test]
+fn time_begins_at_zero() {
+    let fixture = store(Config::default());
+    fixture.now.store(0, Ordering::Relaxed);
+    fixture.append("a", 0, 1.0).unwrap();
+    assert_eq!(fixture.samples("a"), [(0, 1.0)]);
 }
 
 #[test]
 fn a_selection_is_bounded_in_samples_time_and_selectors() {
     let fixture = store(Config::default());
     for step in 0..10 {
-        fixture.append("a", START + step, 1.0).unwrap();
+        fixture.append("a", START + step * MILLI, 1.0).unwrap();
     }
     let selectors = [vec![equal("job", "a")], vec![equal("job", "a")]];
-    let select = |bounds| fixture.store.select(&selectors, ALL, bounds);
+    let select = |bounds| fixture.store.select(&all(&selectors), bounds);
     assert_eq!(select(Bounds { max_samples: 20, deadline: None }).unwrap().times.len(), 20);
     let too_many = SelectError::TooManySamples { max: 19 };
     assert_eq!(select(Bounds { max_samples: 19, deadline: None }), Err(too_many));
     assert_eq!(select(Bounds { deadline: Some(Instant::now()), ..FREE }), Err(SelectError::Deadline));
-    let many = vec![selectors[0].clone(); MAX_SELECTORS as usize + 1];
-    let error = fixture.store.select(&many, ALL, FREE).unwrap_err();
-    assert!(matches!(error, SelectError::BadSelector { selector: MAX_SELECTORS, .. }));
+    let many = vec![selectors[0].clone(); MAX_REQUESTS as usize + 1];
+    let error = fixture.store.select(&all(&many), FREE).unwrap_err();
+    assert!(matches!(error, SelectError::BadSelector { selector: MAX_REQUESTS, .. }));
     let bad = [selectors[0].clone(), vec![matcher("job", Op::Regex, "(")]];
-    let error = fixture.store.select(&bad, ALL, FREE).unwrap_err();
+    let error = fixture.store.select(&all(&bad), FREE).unwrap_err();
     assert!(matches!(error, SelectError::BadSelector { selector: 1, .. }), "{error}");
 }
 
@@ -219,12 +297,12 @@ fn appending_and_selecting_go_on_side_by_side() {
         for job in ["a", "b"] {
             scope.spawn(move || {
                 for step in 0..2000 {
-                    store.append("up", [("job", job)], START + step, step as f64).unwrap();
+                    store.append("up", [("job", job)], START + step * MILLI, step as f64).unwrap();
                 }
             });
         }
         for _ in 0..200 {
-            let found = store.select(&[vec![equal("__name__", "up")]], ALL, FREE).unwrap();
+            let found = store.select(&all(&[vec![equal("__name__", "up")]]), FREE).unwrap();
             assert_eq!(found.sample_ends.last().copied().unwrap_or(0) as usize, found.times.len());
         }
     });

@@ -40,6 +40,11 @@ impl AlertShown {
         self.active.list().into_iter().map(view).collect()
     }
 
+    /// The same as their rules know them.
+    pub(super) fn active(&self) -> Vec<ActiveAlert> {
+        self.active.list()
+    }
+
     pub(super) fn rules(&self) -> Vec<RuleGroup> {
         self.rules.list()
     }

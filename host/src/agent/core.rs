@@ -24,6 +24,7 @@ use crate::pipeline::events;
 use crate::pipeline::live::LiveSeries;
 use crate::pipeline::metrics::WorkerMetrics;
 use crate::pipeline::plugin_metrics::PluginMetrics;
+use crate::pipeline::query::{self, Queries};
 use crate::pipeline::retract::Retractor;
 use crate::pipeline::route::Router;
 use crate::pipeline::spool::Spool;
@@ -34,6 +35,9 @@ use crate::tap::Taps;
 
 /// The interval at which deadlines of guests are checked: a call is stopped at most this much late.
 const TICK: Duration = Duration::from_millis(5);
+
+/// How long the expression that is evaluated at the end may go on. Nobody waits for its answer any more.
+const LAST_QUERY: Duration = Duration::from_secs(2);
 
 /// See the module's description.
 pub(super) struct Core {
@@ -56,6 +60,8 @@ pub(super) struct Core {
     pub(super) retractor: Retractor,
     /// Where people see what passes.
     pub(super) taps: Taps,
+    /// Where expressions are asked.
+    pub(super) queries: Arc<Queries>,
     commit_thread: CommitThread,
 }
 
@@ -90,11 +96,7 @@ impl Core {
         metrics.journal_repaired(&repair);
         let (committer, commit_thread) = commit::start(journal, state.clone(), commits, metrics)?;
 
-        let series = Arc::new(SeriesStore::new(
-            series_config(checked),
-            Arc::new(now_nanos),
-            picket_series::Metrics::new(&registry)?,
-        ));
+        let series = Arc::new(open_series(checked, &folders.data.join("series"), &registry)?);
         let engine = Engine::new(EngineConfig { tick: TICK, memory_budget: checked.agent.memory.0 })?;
         let compiler = Arc::new(compiler(checked, folders, engine.clone())?);
         compiler_metrics::register(&registry, compiler.clone())?;
@@ -134,6 +136,9 @@ impl Core {
             },
             metrics: lifecycle::Metrics::new(&registry)?,
         });
+        let asking =
+            query::Config { timeout: checked.api.query_timeout, engine: checked.api.query_engine.clone() };
+        let queries = Queries::new(lifecycle.engines(), asking, query::Metrics::new(&registry)?);
         Ok(Self {
             registry,
             state,
@@ -150,6 +155,7 @@ impl Core {
             workers,
             retractor,
             taps,
+            queries,
             commit_thread,
         })
     }
@@ -161,6 +167,7 @@ impl Core {
 
     /// Finishes what plugins hold. Sources have been stopped before.
     pub(super) fn stop_plugins(mut self, drain: Duration) -> Stopped {
+        self.queries.stop(LAST_QUERY);
         // Whose thread had panicked is logged there; its sources read again what was not committed.
         let _ = self.lifecycle.drain(drain);
         Stopped { commit_thread: self.commit_thread }
@@ -202,13 +209,25 @@ fn grace(checked: &Checked) -> Duration {
     intervals.max().unwrap_or(own_metrics::INTERVAL) * 2 + Duration::from_secs(30)
 }
 
-fn series_config(checked: &Checked) -> picket_series::Config {
-    picket_series::Config {
+/// Damage there never keeps the agent from starting: what cannot be read is counted and told.
+fn open_series(checked: &Checked, folder: &Path, registry: &Registry) -> anyhow::Result<SeriesStore> {
+    let config = picket_series::Config {
         max_series: checked.series.max_series as usize,
-        max_samples_per_series: checked.series.max_samples as usize,
         max_age: checked.series.max_age.0,
+        max_bytes: checked.series.max_memory.0,
+        max_disk_bytes: checked.series.max_disk.0,
         ..Default::default()
+    };
+    let metrics = picket_series::Metrics::new(registry)?;
+    let (series, recovered) = SeriesStore::open(Some(folder), config, Arc::new(now_nanos), metrics)?;
+    if recovered.damaged > 0 || recovered.refused_series > 0 {
+        tracing::warn!(
+            ?recovered,
+            "Some recent samples could not be read again. After a crash these are the last seconds of them; the \
+             agent goes on without."
+        );
     }
+    Ok(series)
 }
 
 /// Puts committed samples into the store. What it refuses is counted there.

@@ -19,6 +19,7 @@ use super::every::Every;
 use super::lost::Lifelines;
 use super::maintenance::{self, Maintenance};
 use super::own_metrics::{self, OwnMetrics};
+use super::samples::{self, SampleWriter};
 use super::sinks::{CommittedCheckpoints, CommittedSamples, CommittedScans};
 use super::view::Shown;
 use crate::archive::{self, Archive};
@@ -60,6 +61,7 @@ pub(super) struct Parts {
     /// Whether a forwarder takes samples.
     samples_wanted: Arc<AtomicBool>,
     maintenance: Every,
+    sample_writer: Every,
 }
 
 impl Daemon {
@@ -112,8 +114,18 @@ impl Daemon {
         let samples_wanted = Arc::new(AtomicBool::new(takes_samples(&checked)));
         let own_metrics = take_own_metrics(&checked, &core, samples_wanted.clone())?;
         let maintenance = maintain(&core)?;
-        let parts =
-            Parts { sources, archive, forwarders, lanes, feeder, own_metrics, samples_wanted, maintenance };
+        let sample_writer = write_samples(&core)?;
+        let parts = Parts {
+            sources,
+            archive,
+            forwarders,
+            lanes,
+            feeder,
+            own_metrics,
+            samples_wanted,
+            maintenance,
+            sample_writer,
+        };
         let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
@@ -126,11 +138,15 @@ impl Daemon {
         self.shown.stopping();
         let parts = lock(&self.parts).take();
         let parts = parts.context("the agent has been stopped already")?;
-        let Parts { sources, archive, forwarders, feeder, own_metrics, maintenance, .. } = parts;
+        let Parts { sources, archive, forwarders, feeder, own_metrics, maintenance, sample_writer, .. } =
+            parts;
         maintenance.stop();
+        sample_writer.stop();
         own_metrics.stop();
         sources.stop();
+        let series = self.core.series.clone();
         let stopped = self.core.stop_plugins(self.checked.agent.drain.0);
+        series.sync();
         feeder.settle(Instant::now() + LAST_DRAIN);
         archive.ask_to_stop(LAST_DRAIN);
         forwarders.stop(LAST_DRAIN);
@@ -273,6 +289,13 @@ fn maintain(core: &Core) -> anyhow::Result<Every> {
     )?;
     Every::start("maintenance", maintenance::PERIOD, move || maintenance.run(now_nanos()))
         .context("no thread can be started for maintenance; raise the limit of processes")
+}
+
+/// Writes recent samples to the disk from now on.
+fn write_samples(core: &Core) -> anyhow::Result<Every> {
+    let mut writer = SampleWriter::new(core.series.clone());
+    Every::start("samples", samples::PERIOD, move || writer.write())
+        .context("no thread can be started for recent samples; raise the limit of processes")
 }
 
 /// Files and folders whose change is a reason to load a configuration.

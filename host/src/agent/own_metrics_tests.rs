@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::model::Span;
 use crate::sources::host;
-use picket_series::{Bounds, Matcher, Op, Window};
+use picket_series::{Bounds, Matcher, Op, Request, Wanted};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 
 const SECOND: u64 = 1_000_000_000;
@@ -33,12 +33,16 @@ fn given() -> Given {
     Given { own: OwnMetrics::new(&registry, store, upstream).unwrap(), registry, wanted, carried }
 }
 
+/// Whatever there is of live series.
+fn every(matcher: Matcher) -> Request {
+    Request { selector: vec![matcher], start: 0, end: u64::MAX, wanted: Wanted::OfLive }
+}
+
 /// Times (in seconds) and values of the one series of a name.
 fn samples(given: &Given, name: &str) -> Vec<(u64, f64)> {
     let matcher = Matcher { name: "__name__".into(), op: Op::Equal, value: name.into() };
     let bounds = Bounds { max_samples: 100_000, deadline: None };
-    let window = Window { after: 0, to: u64::MAX };
-    let found = given.own.series.select(&[vec![matcher]], window, bounds).unwrap();
+    let found = given.own.series.select(&[every(matcher)], bounds).unwrap();
     assert!(found.series.len() < 2, "{name}");
     found.times.iter().map(|time| time / SECOND).zip(found.values).collect()
 }
@@ -128,7 +132,7 @@ fn flood(given: &Given, name: &str, plugin: &str, sets: usize) {
 fn taken(given: &Given, name: &str) -> usize {
     let matcher = Matcher { name: "__name__".into(), op: Op::Equal, value: name.into() };
     let bounds = Bounds { max_samples: 100_000, deadline: None };
-    given.own.series.select(&[vec![matcher]], Window { after: 0, to: u64::MAX }, bounds).unwrap().series.len()
+    given.own.series.select(&[every(matcher)], bounds).unwrap().series.len()
 }
 
 #[test]

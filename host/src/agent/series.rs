@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use picket_sandbox::{Label, MatchOp, Selection, SeriesError, SeriesReader, SeriesRequest, Wanted};
-use picket_series::{Bounds, Matcher, Op, SelectError, Store, Window};
+use picket_series::{Bounds, Matcher, Op, Request, SelectError, Store};
 
 /// Lets guests read the store.
 pub struct StoreReader(
@@ -19,17 +19,20 @@ impl SeriesReader for StoreReader {
         max_samples: u64,
         deadline: Instant,
     ) -> Result<Selection, SeriesError> {
-        let mut joined = Selection::default();
-        for (index, request) in (0..).zip(requests) {
-            let left = max_samples.saturating_sub(joined.times.len() as u64);
-            let found = self.one(request, left, deadline).map_err(|error| match error {
-                SelectError::BadSelector { reason, .. } => SeriesError::BadSelector(index, reason),
-                SelectError::TooManySamples { .. } => SeriesError::TooManySamples(max_samples),
-                SelectError::Deadline => SeriesError::Late,
-            })?;
-            add(&mut joined, &found, request.wanted);
-        }
-        Ok(joined)
+        let requests: Vec<Request> = requests.iter().map(request).collect();
+        let bounds = Bounds { max_samples, deadline: Some(deadline) };
+        let selected = self.0.select(&requests, bounds).map_err(|error| match error {
+            SelectError::BadSelector { selector, reason } => SeriesError::BadSelector(selector, reason),
+            SelectError::TooManySamples { max } => SeriesError::TooManySamples(max),
+            SelectError::Deadline => SeriesError::Late,
+        })?;
+        Ok(Selection {
+            row_ends: selected.row_ends,
+            series: selected.series,
+            sample_ends: selected.sample_ends,
+            times: selected.times,
+            values: selected.values,
+        })
     }
 
     fn labels(&self, series: &[u64]) -> Result<Vec<Vec<Label>>, SeriesError> {
@@ -42,32 +45,17 @@ impl SeriesReader for StoreReader {
     }
 }
 
-impl StoreReader {
-    fn one(
-        &self,
-        request: &SeriesRequest,
-        max_samples: u64,
-        deadline: Instant,
-    ) -> Result<picket_series::Selection, SelectError> {
-        let selector: Vec<Matcher> = request.selector.iter().map(matcher).collect();
-        let bounds = Bounds { max_samples, deadline: Some(deadline) };
-        let window = Window { after: request.start.saturating_sub(1), to: request.end };
-        self.0.select(&[selector], window, bounds)
+fn request(request: &SeriesRequest) -> Request {
+    Request {
+        selector: request.selector.iter().map(matcher).collect(),
+        start: request.start,
+        end: request.end,
+        wanted: match request.wanted {
+            Wanted::All => picket_series::Wanted::All,
+            Wanted::OfLive => picket_series::Wanted::OfLive,
+            Wanted::Latest => picket_series::Wanted::Latest,
+        },
     }
-}
-
-fn add(joined: &mut Selection, found: &picket_series::Selection, wanted: Wanted) {
-    let mut first = 0;
-    for (series, end) in found.series.iter().zip(&found.sample_ends) {
-        let end = *end as usize;
-        let from = if wanted == Wanted::Latest { end.saturating_sub(1) } else { first };
-        joined.times.extend_from_slice(&found.times[from..end]);
-        joined.values.extend_from_slice(&found.values[from..end]);
-        joined.series.push(*series);
-        joined.sample_ends.push(joined.times.len() as u32);
-        first = end;
-    }
-    joined.row_ends.push(joined.series.len() as u32);
 }
 
 fn matcher(matcher: &picket_sandbox::Matcher) -> Matcher {

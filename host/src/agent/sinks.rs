@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use picket_scrape::Described;
-use picket_series::{Clock, Store as SeriesStore};
+use picket_scrape::exposition::Kind;
+use picket_series::{Clock, Metadata, Store as SeriesStore};
 
 use super::renewals::Renewals;
 use crate::model::{Day, Digest, EventId, Frame, Origin, Sample, Verdict, VerdictKind, now_nanos};
@@ -107,8 +108,25 @@ impl SampleSink for CommittedSamples {
     }
 }
 
-/// Notes what a metric is. The store keeps samples only; this is the place for when it keeps more.
-fn describe(_series: &SeriesStore, _described: &Described) {}
+fn metadata_kind(kind: Kind) -> picket_series::Kind {
+    match kind {
+        Kind::Counter => picket_series::Kind::Counter,
+        Kind::Gauge => picket_series::Kind::Gauge,
+        Kind::Histogram => picket_series::Kind::Histogram,
+        Kind::GaugeHistogram => picket_series::Kind::GaugeHistogram,
+        Kind::Summary => picket_series::Kind::Summary,
+        Kind::Info => picket_series::Kind::Info,
+        Kind::StateSet => picket_series::Kind::StateSet,
+        Kind::Unknown => picket_series::Kind::Unknown,
+    }
+}
+
+/// Notes what a metric is, for those who query. Beyond the store's bound it is left out.
+fn describe(series: &SeriesStore, described: &Described) {
+    let Described { name, kind, help, unit } = described;
+    let metadata = Metadata { kind: metadata_kind(*kind), help: help.clone(), unit: unit.clone() };
+    series.describe(name, metadata);
+}
 
 // A panic under the lock leaves at worst a batch of samples uncounted.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -246,9 +246,10 @@ fn series_of_the_host_end_with_what_they_measure_and_with_their_source() {
     assert_eq!(committed(&scene.committer), expected.map(|(second, name)| (second, name.to_owned())));
     let matcher =
         picket_series::Matcher { name: "__name__".into(), op: picket_series::Op::Regex, value: "a|b".into() };
-    let window = picket_series::Window { after: 0, to: u64::MAX };
+    let wanted = picket_series::Wanted::OfLive;
+    let request = picket_series::Request { selector: vec![matcher], start: 0, end: u64::MAX, wanted };
     let bounds = picket_series::Bounds { max_samples: 10, deadline: None };
-    let shown = series.select(&[vec![matcher]], window, bounds).unwrap();
+    let shown = series.select(&[request], bounds).unwrap();
     assert_eq!(shown.values, [1.0, 1.0], "rules see `a` alone");
     sink.ended("another");
     sink.ended("h");

@@ -13,16 +13,19 @@ use super::control::{Control, NotLoaded, Reloaded};
 use super::core::Core;
 use super::daemon::Parts;
 use super::found;
+use super::lookups;
 use super::retract::Retractions;
-use crate::alerts::{NewSilence, RuleGroup, SilenceError};
+use crate::alerts::{self, ActiveAlert, NewSilence, RuleGroup, SilenceError};
 use crate::api::dto::{self, Time};
+use crate::api::prometheus::view::{Found, Lookup, LookupError, Metadata};
 use crate::api::{FindingQuery, FindingsError, RetractError, RetractQuery, TapError, View};
 use crate::archive::Searcher;
 use crate::config::{Checked, Code, Problem};
 use crate::lifecycle::{Active, PluginState, PluginStatus, Statuses};
-use crate::model::now_nanos;
+use crate::model::{Label, now_nanos};
 use crate::pipeline::commit::Health;
 use crate::pipeline::metrics::WorkerMetrics;
+use crate::pipeline::query::{AskError, Pending, Queries, Question};
 use crate::state::State;
 use crate::tap::{NoTap, Point, Tapped, Taps, Way};
 
@@ -33,6 +36,7 @@ pub(super) struct Shown {
     series: Arc<picket_series::Store>,
     engine: Arc<Engine>,
     alerts: AlertShown,
+    queries: Arc<Queries>,
     workers: WorkerMetrics,
     tail: Tail,
     health: Health,
@@ -67,6 +71,7 @@ impl Shown {
             series: core.series.clone(),
             engine: core.engine.clone(),
             alerts: AlertShown::new(core),
+            queries: core.queries.clone(),
             workers: core.workers.clone(),
             tail: core.committer.tail(),
             health: core.committer.health(),
@@ -260,6 +265,7 @@ impl View for AgentView {
                 error: shown.health.trouble(),
             },
             series: dto::SeriesStatus { series: size.series as u64, samples: size.samples },
+            rules: rules(&shown.alerts.rules()),
             memory: dto::MemoryStatus {
                 used_bytes: shown.engine.memory_used(),
                 limit_bytes: shown.engine.memory_budget(),
@@ -340,6 +346,35 @@ impl View for AgentView {
     fn end_taps(&self) {
         self.shown.taps.end();
     }
+
+    fn ask(&self, question: Question) -> Result<Pending, AskError> {
+        self.shown.queries.ask(question)
+    }
+
+    fn series(&self, lookup: &Lookup, deadline: Instant) -> Result<Found<Vec<Label>>, LookupError> {
+        lookups::series(&self.shown.series, lookup, deadline)
+    }
+
+    fn label_names(&self, lookup: &Lookup, deadline: Instant) -> Result<Found<String>, LookupError> {
+        lookups::label_names(&self.shown.series, lookup, deadline)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        lookup: &Lookup,
+        deadline: Instant,
+    ) -> Result<Found<String>, LookupError> {
+        lookups::label_values(&self.shown.series, name, lookup, deadline)
+    }
+
+    fn metadata(&self) -> Vec<Metadata> {
+        lookups::metadata(&self.shown.series)
+    }
+
+    fn rule_alerts(&self) -> Vec<ActiveAlert> {
+        self.shown.alerts.active()
+    }
 }
 
 pub(super) fn config_problem(problem: &Problem) -> dto::ConfigProblem {
@@ -363,6 +398,21 @@ fn reloaded(before: Option<&PluginStatus>, now: &PluginStatus) -> dto::ReloadedP
     };
     let reason = now.rejected.as_ref().map(|rejected| rejected.reason.clone());
     dto::ReloadedPlugin { plugin: now.name.clone(), outcome, active, reason }
+}
+
+fn rules(groups: &[RuleGroup]) -> dto::RulesStatus {
+    let of_groups = || groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    let failing = || of_groups().filter(|(_, rule)| rule.health == alerts::Health::Err);
+    let told = |(group, rule): (&RuleGroup, &alerts::Rule)| {
+        let why = rule.last_error.as_deref().unwrap_or_default();
+        format!("`{}` of group `{}`: {why}", rule.name, group.name)
+    };
+    dto::RulesStatus {
+        groups: groups.len() as u64,
+        rules: of_groups().count() as u64,
+        failing: failing().count() as u64,
+        error: failing().next().map(told),
+    }
 }
 
 fn sources(parts: &Parts) -> Vec<dto::SourceStatus> {

@@ -149,6 +149,7 @@ fn status(checked: &Checked) -> dto::Status {
         forwarders: Vec::new(),
         journal: dto::JournalStatus::default(),
         series: dto::SeriesStatus::default(),
+        rules: dto::RulesStatus::default(),
         memory: dto::MemoryStatus { used_bytes: 0, limit_bytes: checked.agent.memory.0 },
     }
 }

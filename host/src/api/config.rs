@@ -24,6 +24,11 @@ pub struct ApiConfig {
     pub connections: u32,
     /// How long a client may take to send a request, the agent to answer it, and a client to read on.
     pub timeout: Span,
+    /// The longest that an expression under `/prometheus/` may be evaluated. Shorter than what people wait for
+    /// a graph: the node has other work, and holds hours of samples and not months.
+    pub query_timeout: Span,
+    /// The plugin that answers expressions. Absent: the first by name of those that can.
+    pub query_engine: Option<String>,
 }
 
 impl Default for ApiConfig {
@@ -33,6 +38,8 @@ impl Default for ApiConfig {
             socket: None,
             connections: 64,
             timeout: Span::seconds(30),
+            query_timeout: Span::seconds(20),
+            query_engine: None,
         }
     }
 }
@@ -57,6 +64,10 @@ pub struct Endpoints {
     pub connections: usize,
     /// For reading a request and for answering it, each.
     pub timeout: Duration,
+    /// For evaluating an expression.
+    pub query_timeout: Duration,
+    /// The plugin that answers expressions, when it was named.
+    pub query_engine: Option<String>,
 }
 
 /// Why the API cannot listen there.

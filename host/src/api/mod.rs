@@ -16,11 +16,12 @@
 //! | `POST /api/v1/silences` | takes a [`dto::WantedSilence`], answers 201 with a [`dto::SilenceView`]; on the Unix socket only |
 //! | `DELETE /api/v1/silences/{id}` | ends a silence and answers with its [`dto::SilenceView`]; on the Unix socket only |
 //! | `GET /api/v1/tap` | a line of JSON for each thing that passes a point ([`crate::tap::Line`], [`crate::tap::Dropped`]), until the client goes or the agent stops; `source`, `plugin` or `forwarder`, `limit`; on the Unix socket only |
+//! | `GET /prometheus/api/v1/…` | what Prometheus answers there, see [`prometheus`] |
 //! | `POST /-/reload` | [`dto::ReloadReport`], on the Unix socket only |
 //!
-//! Errors are [`problem::Problem`] documents. The loopback listener only reads, and no raw records, since every
-//! user of the machine can reach it; the socket takes everything from root and from the agent's own user.
-//! The API knows nothing of the agent but its [`View`].
+//! Errors are [`problem::Problem`] documents, below `/prometheus/` Prometheus' own. The loopback listener only
+//! reads, and no raw records, since every user of the machine can reach it; the socket takes everything from
+//! root and from the agent's own user. The API knows nothing of the agent but its [`View`].
 
 pub mod config;
 pub mod dto;
@@ -28,6 +29,7 @@ mod listener;
 mod metrics;
 mod patience;
 pub mod problem;
+pub mod prometheus;
 pub mod query;
 mod reload;
 mod retract;

@@ -16,15 +16,15 @@ use serde::Serialize;
 use super::dto::{Alerts, Findings, Forwarders};
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
+use super::prometheus as data_source;
 use super::query::Parameters;
 use super::reload::Reloads;
-use super::retract;
 use super::view::View;
-use super::{silences, tap};
+use super::{retract, silences, tap};
 use crate::model::now_nanos;
 
 /// No request carries more than a few parameters.
-const MAX_BODY: usize = 64 << 10;
+pub(super) const MAX_BODY: usize = 64 << 10;
 /// A reload compiles what changed, one component after another; each has a bound of its own.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -46,9 +46,13 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) reloads: Arc<Reloads>,
     pub(super) timeout: Duration,
+    /// For evaluating an expression.
+    pub(super) query_timeout: Duration,
+    /// For answers that may be large.
+    pub(super) room: data_source::Room,
 }
 
-/// Every path there is; a metric's label takes these values only.
+/// The agent's own paths; a metric's label takes these values and those of `prometheus` only.
 const PATHS: [&str; 14] = [
     "/healthz",
     "/readyz",
@@ -68,14 +72,6 @@ const PATHS: [&str; 14] = [
 
 /// One silence.
 const SILENCE: &str = "/api/v1/silences/{id}";
-
-/// The route of a path, as far as its name is known.
-fn route_of(path: &str) -> &'static str {
-    match path.strip_prefix("/api/v1/silences/") {
-        Some(_) => SILENCE,
-        None => PATHS.into_iter().find(|known| *known == path).unwrap_or("other"),
-    }
-}
 
 /// All routes, with what a listener allows.
 pub(super) fn router(shared: Shared, access: Access) -> Router {
@@ -102,6 +98,7 @@ pub(super) fn router(shared: Shared, access: Access) -> Router {
         .route(SILENCE, silence)
         .route("/api/v1/tap", tap)
         .route("/-/reload", reload)
+        .merge(data_source::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -116,7 +113,13 @@ async fn guard(State((shared, access)): State<(Shared, Access)>, request: Reques
     let response = match check(&request, access) {
         Err(problem) => problem.into_response(),
         Ok(()) => {
-            let bound = if route == "/-/reload" { RELOAD_TIMEOUT } else { shared.timeout };
+            let bound = match route {
+                "/-/reload" => RELOAD_TIMEOUT,
+                path if path.starts_with("/prometheus/") => {
+                    shared.timeout.max(shared.query_timeout + data_source::WRITING)
+                }
+                _ => shared.timeout,
+            };
             match tokio::time::timeout(bound, next.run(request)).await {
                 Ok(response) => response,
                 Err(_) => {
@@ -133,6 +136,18 @@ async fn guard(State((shared, access)): State<(Shared, Access)>, request: Reques
     shared.metrics.requests.with_label_values(&[route, status.as_str()]).inc();
     shared.metrics.duration.with_label_values(&[route]).observe(began.elapsed().as_secs_f64());
     response
+}
+
+/// A path as the metrics call it.
+fn route_of(path: &str) -> &'static str {
+    if path.starts_with("/api/v1/silences/") {
+        SILENCE
+    } else if data_source::is_label_values(path) {
+        data_source::LABEL_VALUES
+    } else {
+        let mut known = PATHS.into_iter().chain(data_source::PATHS);
+        known.find(|known| *known == path).unwrap_or("other")
+    }
 }
 
 fn check(request: &Request, access: Access) -> Result<(), Problem> {
@@ -261,13 +276,14 @@ async fn refuse_to_change() -> Problem {
 }
 
 async fn nothing_here() -> Problem {
-    Problem::new(Code::NotFound, format!("there are {}", PATHS.join(", ")))
+    let there_are = format!("there are {}; {}", PATHS.join(", "), data_source::PATHS.join(", "));
+    Problem::new(Code::NotFound, there_are)
 }
 
 async fn wrong_method() -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
         "/-/reload and /api/v1/findings/retract take POST, /api/v1/silences GET and POST, /api/v1/silences/{id} \
-         DELETE, everything else GET",
+         DELETE, queries below /prometheus/ GET and POST, everything else GET",
     )
 }

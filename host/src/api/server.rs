@@ -18,6 +18,7 @@ use super::listener::{self, Accept, ListenError};
 use super::metrics::Metrics;
 use super::patience::Patient;
 use super::problem::{Code, Problem};
+use super::prometheus as data_source;
 use super::reload::Reloads;
 use super::routes::{Shared, router};
 use super::view::View;
@@ -69,6 +70,8 @@ pub fn start(
         metrics,
         reloads: Arc::new(Reloads::default()),
         timeout: endpoints.timeout,
+        query_timeout: endpoints.query_timeout,
+        room: data_source::Room::default(),
     };
     let bounds = Bounds { timeout: endpoints.timeout, stopped };
     let (tcp, unix) = runtime.block_on(async {

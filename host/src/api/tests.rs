@@ -1,5 +1,7 @@
 //! The API over real sockets, with a small agent behind it.
 
+mod data_source;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -10,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::config::Endpoints;
 use super::dto::*;
+use super::prometheus::view::{Found, Lookup, LookupError};
 use super::*;
 use crate::alerts::{NewSilence, Silence, SilenceError};
 use crate::model::{Digest, EventId, Finding, Label, Origin, Severity};
+use crate::pipeline::query::{AskError, Outcome, Pending, Question};
 
 /// An agent of which the tests say how it is doing.
 #[derive(Default)]
@@ -23,6 +27,8 @@ struct Agent {
     gate: Mutex<bool>,
     opened: Condvar,
     fails: AtomicBool,
+    /// Queries that get no answer while they stand here.
+    unanswered: Mutex<Vec<tokio::sync::oneshot::Sender<Outcome>>>,
 }
 
 impl Agent {
@@ -75,6 +81,7 @@ impl View for Agent {
             forwarders: vec![ForwarderStatus { name: "out".into(), ..ForwarderStatus::default() }],
             journal: JournalStatus::default(),
             series: SeriesStatus::default(),
+            rules: RulesStatus::default(),
             memory: MemoryStatus::default(),
         }
     }
@@ -112,6 +119,19 @@ impl View for Agent {
 
     fn alerts(&self) -> Vec<AlertView> {
         vec![]
+    }
+
+    fn ask(&self, question: Question) -> Result<Pending, AskError> {
+        data_source::asked(&question, &self.unanswered)
+    }
+
+    fn label_names(&self, lookup: &Lookup, _: Instant) -> Result<Found<String>, LookupError> {
+        data_source::found(lookup)
+    }
+
+    fn label_values(&self, name: &str, lookup: &Lookup, _: Instant) -> Result<Found<String>, LookupError> {
+        assert_eq!(name, "some_name");
+        data_source::found(lookup)
     }
 
     fn add_silence(&self, wanted: NewSilence) -> Result<SilenceView, SilenceError> {
@@ -163,10 +183,12 @@ impl Running {
             socket: folder.path().join("picket.sock"),
             connections: 8,
             timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(5),
+            query_engine: None,
         };
         change(&mut endpoints);
         let agent = Arc::new(Agent::default());
-        let registry = prometheus::Registry::new();
+        let registry = ::prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         let server = start(&endpoints, agent.clone(), registry, metrics).unwrap();
         Self { agent, server: Some(server), endpoints, folder }
@@ -492,7 +514,7 @@ fn a_socket_that_somebody_answers_is_not_taken() {
     let running = Running::start(|_| {});
     let again = |socket: std::path::PathBuf| {
         let endpoints = Endpoints { listen: None, socket, ..running.endpoints.clone() };
-        let registry = prometheus::Registry::new();
+        let registry = ::prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         start(&endpoints, running.agent.clone(), registry, metrics).map(Server::stop)
     };

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::dto::{AlertView, Findings, Plugins, ReloadReport, RetractReport, SilenceView, Silences, Status};
 use super::problem::{Code, Problem};
-use crate::alerts::{NewSilence, RuleGroup, SilenceError};
-use crate::model::{Digest, Severity};
+use super::prometheus::view::{Found, Lookup, LookupError, Metadata};
+use crate::alerts::{ActiveAlert, NewSilence, RuleGroup, SilenceError};
+use crate::model::{Digest, Label, Severity};
+use crate::pipeline::query::{AskError, Pending, Question};
 use crate::tap::{Point, Tapped};
 
 /// The agent as the API sees it. Methods may block for as long as a disk takes; they are called on
@@ -63,12 +65,50 @@ pub trait View: Send + Sync + 'static {
 
     /// Shows what passes a point from now on, at most so many lines in a second.
     fn tap(&self, _point: &Point, _limit: u32) -> Result<Tapped, TapError> {
-        Err(TapError::Unavailable("the agent is starting; ask again in a second".to_owned()))
+        Err(TapError::Unavailable(STARTING.to_owned()))
     }
 
     /// Ends all taps for good: the agent stops.
     fn end_taps(&self) {}
+
+    /// Asks for the value of an expression. Never blocks for long: the answer comes later.
+    fn ask(&self, _question: Question) -> Result<Pending, AskError> {
+        Err(AskError::Unavailable(STARTING.to_owned()))
+    }
+
+    /// The labels of series, sorted.
+    fn series(&self, _lookup: &Lookup, _deadline: Instant) -> Result<Found<Vec<Label>>, LookupError> {
+        Err(LookupError::Unavailable(STARTING.to_owned()))
+    }
+
+    /// The names of labels that series have, `__name__` among them.
+    fn label_names(&self, _lookup: &Lookup, _deadline: Instant) -> Result<Found<String>, LookupError> {
+        Err(LookupError::Unavailable(STARTING.to_owned()))
+    }
+
+    /// The values that a label has.
+    fn label_values(
+        &self,
+        _name: &str,
+        _lookup: &Lookup,
+        _deadline: Instant,
+    ) -> Result<Found<String>, LookupError> {
+        Err(LookupError::Unavailable(STARTING.to_owned()))
+    }
+
+    /// What is known of metrics, by name.
+    fn metadata(&self) -> Vec<Metadata> {
+        Vec::new()
+    }
+
+    /// Alerts that are pending or firing, as their rules know them.
+    fn rule_alerts(&self) -> Vec<ActiveAlert> {
+        Vec::new()
+    }
 }
+
+/// What is said of that for which there is no agent yet.
+const STARTING: &str = "the agent is starting; ask again in a second";
 
 /// Why there is no tap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -19,6 +19,7 @@ mod plugin;
 mod progress;
 mod report;
 mod retract;
+mod rules;
 mod run;
 mod scan;
 mod status;
@@ -63,6 +64,9 @@ enum Verb {
     Alerts(alerts::Arguments),
     /// Show live what passes a source, a plugin or a forwarder of the running agent.
     Tap(tap::Arguments),
+    /// Check, test and backtest Prometheus rule files.
+    #[command(subcommand)]
+    Rules(rules::Verb),
     /// Write, build, inspect and test plugins.
     #[command(subcommand)]
     Plugin(plugin::Verb),
@@ -110,6 +114,7 @@ impl Cli {
             Verb::Findings(arguments) => findings::run(&global, &arguments),
             Verb::Alerts(arguments) => alerts::run(&global, &arguments),
             Verb::Tap(arguments) => tap::run(&global, &arguments),
+            Verb::Rules(verb) => rules::run(&global, &verb),
             Verb::Plugin(verb) => plugin::run(&global, &verb),
             Verb::Config(verb) => config::run(&verb),
             Verb::Compile => return crate::agent::compile_child(),

@@ -76,6 +76,14 @@ fn overview(text: &mut String, status: &Status, paint: Paint, now: u64) -> std::
         status.series.series,
         status.series.samples,
     )?;
+    let rules = &status.rules;
+    if rules.groups > 0 {
+        writeln!(text, "{} rules in {} groups", rules.rules, rules.groups)?;
+    }
+    if let Some(error) = &rules.error {
+        let failing = format!("{} of them cannot be evaluated, such as {}", rules.failing, escape(error));
+        writeln!(text, "  {}", paint.bad(&failing))?;
+    }
     if let Some(error) = &status.journal.error {
         writeln!(text, "{}", paint.bad(&format!("the journal: {}", escape(error))))?;
     }

@@ -63,6 +63,7 @@ impl Check<'_> {
         self.range("agent.drain", raw.agent.drain, millis(0, 3_600_000));
         self.range("api.connections", raw.api.connections, [1, 10_000]);
         self.range("api.timeout", raw.api.timeout, millis(100, 600_000));
+        self.range("api.query_timeout", raw.api.query_timeout, millis(100, 120_000));
         self.range("reload.settle", raw.reload.settle, [Span(SHORTEST_SETTLE), Span(LONGEST_SETTLE)]);
         self.range("reload.poll", raw.reload.poll, millis(100, DAY * 1000));
         self.range("compile.component", raw.compile.component, bytes(KIB, MAX_COMPONENT_BYTES));
@@ -82,7 +83,6 @@ impl Check<'_> {
         self.range("lanes.samples_age", raw.lanes.samples_age, millis(60_000, 365 * DAY * 1000));
         self.range("state.cache", raw.state.cache, bytes(MIB, 16 * GIB));
         self.range("series.max_series", raw.series.max_series, [1, 10_000_000]);
-        self.range("series.max_samples", raw.series.max_samples, [1, 10_000_000]);
         self.range("series.max_age", raw.series.max_age, millis(1000, 365 * DAY * 1000));
         if let Err(error) = crate::telemetry::parse_level(&raw.log.level) {
             let help = "write a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), and behind commas levels of modules, such as `info,picket::sources=debug`";
@@ -111,6 +111,8 @@ impl Check<'_> {
             socket: socket.ok()?,
             connections: api.connections as usize,
             timeout: api.timeout.0,
+            query_timeout: api.query_timeout.0,
+            query_engine: api.query_engine,
         })
     }
 

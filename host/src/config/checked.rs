@@ -163,6 +163,10 @@ pub(super) fn check(
         let plugin = check.plugin(&name, plugin, &plugin_dir, first_party.as_deref());
         plugins.insert(name, plugin);
     }
+    if let Some(engine) = raw.api.query_engine.as_ref().filter(|engine| !plugins.contains_key(*engine)) {
+        let help = choices(engine, &plugins.keys().collect::<Vec<_>>(), "here");
+        check.fail("api.query_engine", Code::UnknownName, format!("there is no plugin `{engine}`"), help);
+    }
     let api = api?;
     if !problems.is_empty() {
         return None;

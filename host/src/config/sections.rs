@@ -57,14 +57,22 @@ impl Default for StateConfig {
 pub struct SeriesConfig {
     /// Series that are kept at once. Samples of further ones are dropped and counted.
     pub max_series: u32,
-    /// Samples that are kept of each series; the oldest go first.
-    pub max_samples: u32,
-    /// How long samples are kept.
+    /// How long samples are kept: what rules, queries and backtests can look back.
     pub max_age: Span,
+    /// Memory of series and recent samples. Near it, samples go to the disk early; at it a new series is dropped and
+    /// counted.
+    pub max_memory: ByteSize,
+    /// Files of samples in the data folder. Beyond it the oldest half hour goes.
+    pub max_disk: ByteSize,
 }
 
 impl Default for SeriesConfig {
     fn default() -> Self {
-        Self { max_series: 10_000, max_samples: 1_000, max_age: Span::seconds(3 * 3600) }
+        Self {
+            max_series: 100_000,
+            max_age: Span::seconds(24 * 3600),
+            max_memory: ByteSize(96 << 20),
+            max_disk: ByteSize(512 << 20),
+        }
     }
 }

@@ -63,6 +63,7 @@ impl Lifecycle {
                 );
                 self.table.remove(plugin);
                 self.statuses.removed(plugin);
+                self.engines.gone(plugin);
                 self.transient = true;
             }
         }

@@ -53,6 +53,7 @@ use crate::alerts;
 use crate::model::{Digest, Origin, now_nanos};
 use crate::pipeline::circuit::Patience;
 use crate::pipeline::control::Ending;
+use crate::pipeline::query::Engines;
 use crate::pipeline::route::Router;
 use crate::pipeline::worker::{self, Event};
 use crate::state::State;
@@ -115,6 +116,8 @@ pub struct Lifecycle {
     deps: Deps,
     table: BTreeMap<String, Slot>,
     statuses: Statuses,
+    /// Who can be asked expressions.
+    engines: Engines,
     /// What failed by its own fault: it is not tried again until it changes.
     refusals: Refusals,
     /// See [`is_transient`](Lifecycle::is_transient).
@@ -148,6 +151,7 @@ impl Lifecycle {
             deps,
             table: BTreeMap::new(),
             statuses: Statuses::default(),
+            engines: Engines::default(),
             refusals: Refusals::default(),
             transient: false,
             sources: BTreeMap::new(),
@@ -157,6 +161,11 @@ impl Lifecycle {
     /// What the API shows; a handle that stays current.
     pub fn statuses(&self) -> Statuses {
         self.statuses.clone()
+    }
+
+    /// Who can be asked expressions; a handle that stays current.
+    pub fn engines(&self) -> Engines {
+        self.engines.clone()
     }
 
     /// Files and folders whose change may make a new generation.
@@ -220,6 +229,7 @@ impl Lifecycle {
             return;
         }
         self.statuses.active(slot);
+        self.engines.serves(slot.generation(), &slot.surroundings);
         self.statuses.rejected(&refused.plugin, Some(refused.generation), rejection);
         let identity = Identity { generation: Some(refused.generation), brings };
         self.refusals.note_one(&refused.plugin, identity, rejection);
@@ -231,6 +241,7 @@ impl Lifecycle {
     /// the names of those whose thread had panicked.
     pub fn drain(&mut self, deadline: Duration) -> Vec<String> {
         let table = std::mem::take(&mut self.table);
+        self.engines.clear();
         self.update_routes();
         let stopping: Vec<_> = table.into_values().map(|slot| slot.drain(Ending::Drained)).collect();
         let until = std::time::Instant::now() + deadline;

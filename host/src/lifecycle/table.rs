@@ -83,6 +83,7 @@ impl Lifecycle {
     pub(super) fn activated(&mut self, name: &str) {
         let Some(slot) = self.table.get(name) else { return };
         self.statuses.active(slot);
+        self.engines.serves(slot.generation(), &slot.surroundings);
         self.deps.metrics.activated(name);
         tracing::info!(
             plugin = name, generation = slot.generation().origin.generation.short(),
@@ -95,6 +96,7 @@ impl Lifecycle {
             self.table.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
         for name in gone {
             let Some(slot) = self.table.remove(&name) else { continue };
+            self.engines.gone(&name);
             self.update_routes();
             // If its thread panicked, that is logged there.
             let _ = slot.drain(Ending::Removed).wait(Instant::now() + REMOVAL);

@@ -18,6 +18,7 @@ pub mod generation;
 pub mod worker;
 
 pub mod batch;
+pub(crate) mod evaluated;
 mod object;
 pub mod plugin_state;
 mod results;
@@ -32,6 +33,8 @@ pub mod retract;
 
 pub mod carrier;
 pub mod live;
+
+pub mod query;
 
 pub mod metrics;
 pub mod plugin_metrics;

@@ -40,6 +40,11 @@ impl PluginState {
         Self { state, plugin: plugin.into(), pending: Mutex::default(), failure: Mutex::default() }
     }
 
+    /// The same plugin's state for another thread, which sees only what is committed.
+    pub fn beside(&self) -> Self {
+        Self::new(self.state.clone(), self.plugin.clone())
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -240,6 +240,26 @@ pub(super) const WALLS: &[Wall] = &[
         reason: "the series store knows samples and nothing of who makes them",
     },
     Wall {
+        from: "host/promtest/",
+        not: &["picket", "picket_model", "picket_sandbox", "picket_series", "picket_journal"],
+        except: &[],
+        reason: "it reads notations of others, and evaluates nothing",
+    },
+    Wall {
+        from: "host/src/rules",
+        not: &[
+            "picket::sources",
+            "picket::forwarders",
+            "picket::lanes",
+            "picket::archive",
+            "picket::lifecycle",
+            "picket::api",
+            "picket_journal",
+        ],
+        except: &[],
+        reason: "rules are tried without an agent, and nothing of it is committed or sent",
+    },
+    Wall {
         from: "plugins/",
         not: &["picket", "picket_sandbox", "picket_journal", "picket_series", "wit_bindgen"],
         except: &[],

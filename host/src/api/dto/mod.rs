@@ -17,7 +17,7 @@ pub use reload::{ConfigProblem, Outcome, ReloadReport, ReloadedPlugin};
 pub use retract::{RetractExample, RetractReport, RetractRequest};
 pub use silence::{SilenceView, Silences, WantedSilence};
 pub use status::{
-    ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, SeriesStatus, SourceProblem,
-    SourceStatus, Status,
+    ConfigStatus, ForwarderStatus, Forwarders, JournalStatus, MemoryStatus, RulesStatus, SeriesStatus,
+    SourceProblem, SourceStatus, Status,
 };
 pub use time::Time;

@@ -33,6 +33,9 @@ pub struct Status {
     /// Recent samples.
     pub series: SeriesStatus,
     /// Of all plugins together.
+    #[serde(default)]
+    pub rules: RulesStatus,
+    /// Of all plugins together.
     pub memory: MemoryStatus,
 }
 
@@ -133,6 +136,20 @@ pub struct SeriesStatus {
     pub series: u64,
     /// Samples it holds.
     pub samples: u64,
+}
+
+/// The rules of all plugins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesStatus {
+    /// Groups of rules.
+    pub groups: u64,
+    /// Rules of all groups.
+    pub rules: u64,
+    /// Rules whose last evaluation failed.
+    pub failing: u64,
+    /// One of them, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The memory of all plugins.

@@ -16,16 +16,16 @@ use crate::lifecycle::{self, config::Plugin};
 use crate::model::Digest;
 
 /// A component and what can be told of it without running it.
-pub(super) struct Bench {
+pub(in crate::cli) struct Bench {
     pub(super) file: PathBuf,
-    pub(super) component: Component,
+    pub(in crate::cli) component: Component,
     pub(super) bytes: u64,
     pub(super) digest: Digest,
 }
 
 impl Bench {
     /// Reads and compiles a component.
-    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn open(file: &Path) -> anyhow::Result<Self> {
         let shown = file.display();
         let bytes = std::fs::read(file).with_context(|| {
             format!("the component {shown} cannot be read; build it with `picket plugin build`")

@@ -1,6 +1,6 @@
 //! `picket plugin …`: what the author of a plugin needs.
 
-mod bench;
+pub(in crate::cli) mod bench;
 mod build;
 mod cases;
 mod compare;

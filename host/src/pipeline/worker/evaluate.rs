@@ -1,14 +1,15 @@
 //! Evaluations of an alert rule's groups, each at its own interval.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::call::Failure;
 use super::{Place, Worker};
-use crate::alerts::{Change, Evaluation, HeldAlert, RuleResult, Took};
+use crate::alerts::{Change, Evaluation, Took};
 use crate::model::{Digest, Frame, Sample, now_nanos};
+use crate::pipeline::evaluated::Evaluated;
 use crate::pipeline::live::Owner;
-use crate::pipeline::results::{Results, labels, sample};
+use crate::pipeline::results::Results;
 use picket_sandbox::{self as guest, Group, Output};
 
 /// When which group is due.
@@ -105,28 +106,16 @@ impl Worker {
         let origin = self.generation.origin.clone();
         let mut results = Results::default();
         results.state_writes(&origin.plugin, &output.writes);
-        let mut rules = Vec::with_capacity(output.value.len());
-        let mut made = Vec::with_capacity(output.value.len());
-        for result in output.value {
-            let mut keys = HashSet::new();
-            let outcome = result.outcome.map(|output| {
-                for own in output.samples {
-                    let sample = sample(own, time);
-                    keys.insert(self.shared.live.key(&sample));
-                    results.push(Frame::Sample(sample));
-                }
-                output.alerts.into_iter().map(held).collect()
-            });
-            // A rule that failed keeps its series as it keeps its alerts.
-            made.push((result.rule.clone(), outcome.is_ok().then_some(keys)));
-            rules.push(RuleResult { rule: result.rule, outcome });
+        let evaluated = Evaluated::of(output.value, time, &self.shared.live);
+        for sample in evaluated.samples {
+            results.push(Frame::Sample(sample));
         }
-        let next = self.recorded.next(&group, made);
+        let next = self.recorded.next(&group, evaluated.made);
         for marker in self.markers(next.ended(), time) {
             results.push(Frame::Sample(marker));
         }
         let interval = self.schedule.interval(&group);
-        let evaluation = Evaluation { group, time, instant, interval, results: rules };
+        let evaluation = Evaluation { group, time, instant, interval, results: evaluated.rules };
         let change = self.alerts.evaluate(&origin.generation, &evaluation);
         self.rules.evaluated(&evaluation.group, took, said(&evaluation, &change));
         for error in &change.errors {
@@ -183,17 +172,6 @@ impl Worker {
             self.recorded.retain(groups);
         }
         committed
-    }
-}
-
-/// A guest's alert in the host's terms.
-fn held(alert: guest::ActiveAlert) -> HeldAlert {
-    HeldAlert {
-        labels: labels(alert.labels),
-        annotations: labels(alert.annotations),
-        value: alert.value,
-        hold_for: alert.for_nanos,
-        keep_firing_for: alert.keep_firing_for_nanos,
     }
 }
 

@@ -14,7 +14,7 @@ mod call;
 mod evaluate;
 mod groups;
 mod land;
-mod recorded;
+pub(crate) mod recorded;
 mod records;
 mod scan;
 mod swap;

@@ -9,11 +9,11 @@ type Rules = BTreeMap<String, HashSet<u64>>;
 
 /// The last evaluations that were committed, by group.
 #[derive(Debug, Default)]
-pub(super) struct Recorded(BTreeMap<String, Rules>);
+pub(crate) struct Recorded(BTreeMap<String, Rules>);
 
 /// An evaluation that is not committed yet.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(crate) struct Next {
     group: String,
     rules: Rules,
     ended: Vec<u64>,
@@ -21,14 +21,14 @@ pub(super) struct Next {
 
 impl Next {
     /// The series that the group records no more.
-    pub(super) fn ended(&self) -> &[u64] {
+    pub(crate) fn ended(&self) -> &[u64] {
         &self.ended
     }
 }
 
 impl Recorded {
     /// Compares an evaluation of a group with the last one. A rule that made no set has failed and keeps its series.
-    pub(super) fn next(&self, group: &str, made: Vec<(String, Option<HashSet<u64>>)>) -> Next {
+    pub(crate) fn next(&self, group: &str, made: Vec<(String, Option<HashSet<u64>>)>) -> Next {
         let before = self.0.get(group);
         let mut rules = Rules::new();
         for (rule, keys) in made {
@@ -44,7 +44,7 @@ impl Recorded {
     }
 
     /// That evaluation is committed.
-    pub(super) fn accept(&mut self, next: Next) {
+    pub(crate) fn accept(&mut self, next: Next) {
         match next.rules.is_empty() {
             true => drop(self.0.remove(&next.group)),
             false => drop(self.0.insert(next.group, next.rules)),
@@ -52,13 +52,13 @@ impl Recorded {
     }
 
     /// The series of all other groups.
-    pub(super) fn beyond(&self, groups: &[String]) -> Vec<u64> {
+    pub(crate) fn beyond(&self, groups: &[String]) -> Vec<u64> {
         let others = self.0.iter().filter(|(group, _)| !groups.contains(group));
         others.flat_map(|(_, rules)| rules.values().flatten().copied()).collect()
     }
 
     /// Forgets all other groups.
-    pub(super) fn retain(&mut self, groups: &[String]) {
+    pub(crate) fn retain(&mut self, groups: &[String]) {
         self.0.retain(|group, _| groups.contains(group));
     }
 }
