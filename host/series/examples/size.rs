@@ -2,7 +2,6 @@
 //!
 //! `cargo run -p picket-series --example size -- 100000` fills a store with so many series over two windows, with the
 //! jitter of real scrapes, and prints bytes a sample by kind of metric and memory a series.
-#![allow(clippy::unwrap_used, reason = "a tool for the terminal")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,11 +28,13 @@ fn value(kind: usize, series: u64, scrape: u64, random: u64) -> f64 {
 }
 
 fn main() {
-    let count: u64 = std::env::args().nth(1).map_or(10_000, |text| text.parse().unwrap());
+    let count: u64 = std::env::args()
+        .nth(1)
+        .map_or(10_000, |text| text.parse().expect("the number of series is a whole number"));
     let now = Arc::new(AtomicU64::new(START));
     let store = |config: Config| {
         let clock = Arc::clone(&now);
-        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("a new registry takes every metric");
         Store::new(config, Arc::new(move || clock.load(Ordering::Relaxed)), metrics)
     };
     let mut random = 1_u64;
@@ -49,7 +50,9 @@ fn main() {
             now.store(time, Ordering::Relaxed);
             for series in 0..100_u64 {
                 let value = value(kind, series, scrape, next());
-                store.append("m", [("n", series.to_string().as_str())], time, value).unwrap();
+                store
+                    .append("m", [("n", series.to_string().as_str())], time, value)
+                    .expect("the store has room for them");
             }
         }
         // The sample after the window closes the chunks; what is left of it is a few bytes.
@@ -85,7 +88,9 @@ fn main() {
         Request { selector, start: START, end: u64::MAX, wanted: Wanted::Latest }
     };
     let requests: Vec<Request> = (0..10_000).map(latest).collect();
-    let found = store.select(&requests, Bounds { max_samples: u64::MAX, deadline: None }).unwrap();
+    let found = store
+        .select(&requests, Bounds { max_samples: u64::MAX, deadline: None })
+        .expect("the selectors are good");
     println!("10,000 requests for {} latest samples: {:?}", found.times.len(), started.elapsed());
 }
 
@@ -101,7 +106,7 @@ fn begin(store: &Store, series: u64) -> u64 {
         ("cluster", "north"),
         ("team", "storage"),
     ];
-    store.append(&name, labels, START, 0.0).unwrap().series()
+    store.append(&name, labels, START, 0.0).expect("the store has room for it").series()
 }
 
 /// Bytes of the closed chunks of 100 series: without what is accounted for series, labels, entries of closed chunks and
@@ -114,6 +119,7 @@ fn chunk_bytes(store: &Store) -> u64 {
 
 /// Resident memory of the process, in bytes.
 fn resident() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.expect("Linux writes numbers there") * 4096
 }

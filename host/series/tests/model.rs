@@ -263,7 +263,8 @@ proptest! {
 
 /// A marker is a NaN, which equals nothing.
 fn bits(rows: Vec<Vec<Row>>) -> Vec<Vec<(Pairs, Vec<(u64, u64)>)>> {
-    let samples = |samples: Vec<(u64, f64)>| samples.into_iter().map(|(at, value)| (at, value.to_bits())).collect();
+    let samples =
+        |samples: Vec<(u64, f64)>| samples.into_iter().map(|(at, value)| (at, value.to_bits())).collect();
     let row = |(labels, row): Row| (labels, samples(row));
     rows.into_iter().map(|rows| rows.into_iter().map(row).collect()).collect()
 }

@@ -69,9 +69,8 @@ fn to_host(request: &Request) -> series::Request {
         end: nanoseconds(request.end_ms),
         wanted: match request.wanted {
             Wanted::Latest => series::Wanted::Latest,
-            // The host never gives stale markers, so a range query and a subquery see the last sample of a
-            // series that ended for as long as they look back.
-            Wanted::All | Wanted::Marked => series::Wanted::All,
+            Wanted::All => series::Wanted::All,
+            Wanted::Marked => series::Wanted::Marked,
         },
     }
 }

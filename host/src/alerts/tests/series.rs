@@ -1,6 +1,7 @@
 //! The series `ALERTS` and `ALERTS_FOR_STATE` over the life of alerts.
 
 use super::*;
+use crate::alerts::draft::MAX_SAMPLE_BYTES;
 use crate::model::Sample;
 
 impl Fixture {
@@ -65,8 +66,8 @@ fn the_text_of_samples_is_bounded_and_the_life_of_alerts_is_not() {
     };
     let change = fixture.change(vec![rule("cpu", (0..1000).map(large).collect())]);
     assert_eq!(change.frames.len(), 1000);
-    let bytes: usize = change.samples.iter().map(super::super::series::bytes).sum();
-    assert!(change.samples.len() < 400 && bytes <= draft::MAX_SAMPLE_BYTES, "{bytes}");
+    let bytes: usize = change.samples.iter().map(crate::alerts::series::bytes).sum();
+    assert!(change.samples.len() < 400 && bytes <= MAX_SAMPLE_BYTES, "{bytes}");
     let without = 1000 - change.samples.len() as u64 / 2;
     fixture.commit(change);
     let families = fixture.registry.gather();

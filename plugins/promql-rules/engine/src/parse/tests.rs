@@ -1,3 +1,4 @@
+//! What parses, what does not, and where the mistake is said to be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
