@@ -11,7 +11,7 @@ pub enum Refused {
     BadName,
     /// A label's name is none, or its value is longer than 4096 bytes.
     #[error(
-        "a label's name does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or its value is too long"
+        "a label's name does not match `[a-zA-Z_][a-zA-Z0-9_]*`, is `__name__`, or its value is too long"
     )]
     BadLabel,
     /// Two labels have one name.

@@ -72,9 +72,10 @@ fn is_metric_name(name: &str) -> bool {
     is_name(name, |byte| byte == b':')
 }
 
-/// `[a-zA-Z_][a-zA-Z0-9_]*` without two leading underscores, which are for internal use.
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, but not that of the name. Two leading underscores are taken, as Prometheus takes them:
+/// whoever appends has removed what is its own.
 fn is_label_name(name: &str) -> bool {
-    is_name(name, |_| false) && !name.starts_with("__")
+    is_name(name, |_| false) && name != NAME
 }
 
 fn is_name(name: &str, also: impl Fn(u8) -> bool) -> bool {

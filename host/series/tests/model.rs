@@ -261,8 +261,10 @@ proptest! {
     }
 }
 
-/// A marker is a NaN, which equals nothing.
-fn bits(rows: Vec<Vec<Row>>) -> Vec<Vec<(Pairs, Vec<(u64, u64)>)>> {
+/// A row with the bits of its values: a marker is a NaN, which equals nothing.
+type BitRow = (Pairs, Vec<(u64, u64)>);
+
+fn bits(rows: Vec<Vec<Row>>) -> Vec<Vec<BitRow>> {
     let samples =
         |samples: Vec<(u64, f64)>| samples.into_iter().map(|(at, value)| (at, value.to_bits())).collect();
     let row = |(labels, row): Row| (labels, samples(row));

@@ -143,7 +143,7 @@ fn a_targets_file_is_read_again_and_a_bad_one_changes_nothing() {
         format!("[{{\"targets\": [\"{}\"], \"labels\": {{\"zone\": \"z\"}}}}]", target.address())
     };
     let mut node = Node::builder()
-        .file("targets.json", &list(&first))
+        .file("targets.json", list(&first))
         .config(&source(&[], "targets_file = \"{dir}/targets.json\""))
         .start();
     until_up(&node, &first, 1.0);
