@@ -82,7 +82,7 @@ pub struct Limits {
     /// Findings in one report. Default 1,000.
     pub findings: u32,
     /// Different names and label sets of counters, histograms and samples that one generation may
-    /// report over its life. Default 1,000.
+    /// report over its life; what rules record does not count. Default 1,000.
     pub metric_label_sets: u32,
     /// Alerts that one rule may hold at a time. Default 1,000.
     pub alerts: u32,

@@ -12,11 +12,11 @@ use prometheus::{IntCounter, Registry};
 
 use crate::model::{Label, Sample};
 
-/// Series that are live at once: twice what the series store holds by default, some 10 MB with usual labels.
-/// Those beyond it end without a marker. A quarter is for sources alone.
-pub const MAX_LIVE: usize = 20_000;
+/// Series that are live at once: as many as the series store holds by default, some 50 MB with usual labels if there
+/// are so many. Those beyond it end without a marker. A quarter is for sources alone.
+pub const MAX_LIVE: usize = 100_000;
 /// Text of their names and labels: a plugin's labels may be long, and this memory is not its own.
-pub const MAX_LIVE_BYTES: usize = 16 << 20;
+pub const MAX_LIVE_BYTES: usize = 48 << 20;
 /// Receivers take a series for ended by themselves after so long without a sample, in nanoseconds: Prometheus'
 /// lookback. Whoever made none for as long may leave when there is no room.
 const LOOKBACK: u64 = 5 * 60 * 1_000_000_000;

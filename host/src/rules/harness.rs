@@ -277,6 +277,7 @@ fn completed(config: &serde_json::Value, files: &BTreeMap<String, Vec<u8>>) -> S
         ("packs", serde_json::json!([])),
         ("rule_timeout", serde_json::json!(time)),
         ("group_timeout", serde_json::json!(time)),
+        ("query_timeout", serde_json::json!(time)),
     ] {
         config.entry(key).or_insert(value);
     }

@@ -27,17 +27,21 @@ pub struct Config {
     pub external_url: String,
     /// How far back groups look that do not say it themselves: data that arrives late is then there.
     pub query_offset: Span,
-    /// How long one rule may take, its templates included.
+    /// How long one rule may take, its templates included. Keep it well below `group_timeout`, or one rule that takes
+    /// long leaves no time for those behind it.
     pub rule_timeout: Span,
     /// How long one evaluation of a group may take. Keep it below the plugin's `limits.call_deadline`, or
     /// the host ends the call before the rule that takes long can be named.
     pub group_timeout: Span,
+    /// How long one query of the API may take. Keep it below `api.query_timeout`, or the agent ends the query first and
+    /// makes a new instance for the next one.
+    pub query_timeout: Span,
     /// Samples that one rule may have in memory at once, 16 bytes each; also those that one query of the API
     /// may.
     pub max_samples: u32,
     /// Alerts that one rule may raise at once: at most the plugin's `limits.alerts`.
     pub max_alerts: u32,
-    /// Bytes that the rules of one group may return: at most the plugin's `limits.output_bytes`.
+    /// Bytes that the rules of one group may return: at most the plugin's `limits.output`.
     pub max_output: ByteSize,
     /// How old a sample may be to count as a series' present value. Prometheus' `query.lookback-delta`.
     pub lookback: Span,
@@ -53,9 +57,11 @@ impl Default for Config {
             external_labels: BTreeMap::new(),
             external_url: String::new(),
             query_offset: Span::default(),
-            rule_timeout: Span::seconds(2),
+            rule_timeout: Span(std::time::Duration::from_millis(500)),
             // The host gives a call 2 s.
             group_timeout: Span(std::time::Duration::from_millis(1_800)),
+            // The host gives a query 20 s.
+            query_timeout: Span::seconds(18),
             // What the host gives in one call at most.
             max_samples: 1_000_000,
             max_alerts: 1_000,
@@ -78,6 +84,7 @@ impl Config {
             ("query_offset", self.query_offset, Span::default(), day),
             ("rule_timeout", self.rule_timeout, MILLISECOND, day),
             ("group_timeout", self.group_timeout, MILLISECOND, day),
+            ("query_timeout", self.query_timeout, MILLISECOND, day),
             ("lookback", self.lookback, MILLISECOND, LONGEST),
         ];
         for (key, value, least, most) in spans {

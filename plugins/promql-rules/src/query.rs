@@ -20,7 +20,7 @@ pub(crate) fn answer(
 ) -> Result<Answer, QueryError> {
     let query = promql_engine::parse(expression);
     let query = query.map_err(|error| QueryError::BadExpression(error.to_string()))?;
-    let deadline = Deadline::at(clock::monotonic() + config.group_timeout.0);
+    let deadline = Deadline::at(clock::monotonic() + config.query_timeout.0);
     let is_over = || deadline.is_over();
     let options = engine::options(config, &is_over);
     let mut store = Store { labels, overlay: None };

@@ -193,7 +193,9 @@ fn what_is_wrong_with_one_rule_leaves_the_others() {
         assert!(results.iter().skip(1).all(|result| result.outcome.is_ok()));
     }
     assert!(matches!(evaluate(&mode("same-rule")).unwrap_err(), CallError::Report { .. }));
-    assert_eq!(evaluate(&mode("samples")).unwrap_err(), CallError::LabelSets { limit: 1000 });
+    // Rules may record more series than there are label sets for a plugin's own metrics.
+    let results = evaluate(&mode("samples")).unwrap();
+    assert_eq!(results[0].outcome.as_ref().unwrap().samples.len(), 1001);
 }
 
 #[test]

@@ -121,6 +121,8 @@ impl Answering {
         match called {
             Ok(output) => output.value.map_err(|error| match error {
                 QueryError::BadExpression(words) => AskError::BadExpression(words),
+                // In the words of Prometheus' engine.
+                QueryError::Failed(words) if words.starts_with("query timed out") => AskError::Late,
                 QueryError::Failed(words) => AskError::Failed(words),
             }),
             Err(error) => {

@@ -21,12 +21,14 @@ struct Due {
     group: String,
     interval: Duration,
     at: Instant,
+    /// Whether it was evaluated once.
+    began: bool,
 }
 
 impl Schedule {
     /// All groups are due at once, then each at its interval.
     pub(super) fn new(groups: &[Group], now: Instant) -> Self {
-        let due = |group: &Group| Due { group: group.name.clone(), interval: group.interval, at: now };
+        let due = |group: &Group| Due { group: group.name.clone(), interval: group.interval, at: now, began: false };
         Self(groups.iter().map(due).collect())
     }
 
@@ -41,7 +43,13 @@ impl Schedule {
         let due = self.0.iter_mut().filter(|due| due.at <= now).min_by_key(|due| due.at)?;
         let at = if now - due.at < due.interval { due.at } else { now };
         due.at = at + due.interval;
+        due.began = true;
         Some((due.group.clone(), at))
+    }
+
+    /// Whether each group was evaluated once, so that it is known what they record.
+    pub(super) fn all_began(&self) -> bool {
+        self.0.iter().all(|due| due.began)
     }
 
     /// A group's interval in nanoseconds.

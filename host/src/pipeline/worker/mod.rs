@@ -284,7 +284,8 @@ impl Worker {
             self.step();
             return;
         }
-        if self.retire_due {
+        // A series that a group of another name goes on with is no end.
+        if self.retire_due && self.schedule.all_began() {
             self.retire_due = !self.retire_groups();
             if self.retire_due {
                 // What a refused commit waits for holds for the next one too.

@@ -39,7 +39,14 @@ impl Recorded {
         rules.retain(|_, keys| !keys.is_empty());
         let is_gone = |key: &u64| !rules.values().any(|keys| keys.contains(key));
         let ended = before.into_iter().flat_map(|before| before.values().flatten().copied());
-        let ended = ended.filter(is_gone).collect();
+        let mut ended: Vec<u64> = ended.filter(is_gone).collect();
+        if !ended.is_empty() {
+            // A rule that moved to another group goes on there.
+            let others = self.0.iter().filter(|(other, _)| *other != group);
+            let elsewhere: HashSet<u64> =
+                others.flat_map(|(_, rules)| rules.values().flatten().copied()).collect();
+            ended.retain(|key| !elsewhere.contains(key));
+        }
         Next { group: group.to_owned(), rules, ended }
     }
 
@@ -51,10 +58,13 @@ impl Recorded {
         }
     }
 
-    /// The series of all other groups.
+    /// The series of all other groups, without those that these record now.
     pub(crate) fn beyond(&self, groups: &[String]) -> Vec<u64> {
-        let others = self.0.iter().filter(|(group, _)| !groups.contains(group));
-        others.flat_map(|(_, rules)| rules.values().flatten().copied()).collect()
+        let (kept, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(group, _)| groups.contains(group));
+        let kept: HashSet<u64> =
+            kept.into_iter().flat_map(|(_, rules)| rules.values().flatten().copied()).collect();
+        let others = others.into_iter().flat_map(|(_, rules)| rules.values().flatten().copied());
+        others.filter(|key| !kept.contains(key)).collect()
     }
 
     /// Forgets all other groups.
@@ -88,6 +98,19 @@ mod tests {
         recorded.accept(next);
         assert_eq!(recorded.next("g", made(&[("a", Some(&[1])), ("d", Some(&[2]))])).ended(), [3]);
         assert!(recorded.next("other", made(&[("a", Some(&[]))])).ended().is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_moves_to_another_group_ends_nothing() {
+        let mut recorded = Recorded::default();
+        for (group, keys) in [("g", &[1, 2][..]), ("h", &[3])] {
+            let next = recorded.next(group, made(&[("a", Some(keys))]));
+            recorded.accept(next);
+        }
+        let moved = recorded.next("h", made(&[("a", Some(&[3, 2]))]));
+        recorded.accept(moved);
+        assert!(recorded.next("g", made(&[("a", Some(&[1]))])).ended().is_empty());
+        assert_eq!(recorded.beyond(&["h".to_owned()]), [1], "the whole group has moved or is gone");
     }
 
     #[test]

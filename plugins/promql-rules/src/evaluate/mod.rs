@@ -46,12 +46,15 @@ pub(crate) fn group(
         limit: group.limit,
         ends: clock::monotonic() + rules.config.group_timeout.0,
         longest: None,
-        output: 0,
+        output: group.rules.iter().map(|rule| rule.id.len() as u64 + RESULT_BYTES).sum(),
     };
     let last = group.rules.len().saturating_sub(1);
     let result = |(index, rule): (usize, &mut Evaluated)| evaluation.rule(rule, index == last);
     group.rules.iter_mut().enumerate().map(result).collect()
 }
+
+/// What the result of a rule takes beside its id and its output.
+const RESULT_BYTES: u64 = 16;
 
 /// What goes along from rule to rule.
 struct Evaluation<'a> {
