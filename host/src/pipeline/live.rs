@@ -12,8 +12,8 @@ use prometheus::{IntCounter, Registry};
 
 use crate::model::{Label, Sample};
 
-/// Series that are live at once: twice what the series store holds by default, some 10 MB with usual labels.
-/// Those beyond it end without a marker. A quarter is for sources alone.
+/// Series that are live at once, some 10 MB with usual labels: a node's own and those of many rules. A `prometheus`
+/// source knows its targets' itself. Those beyond it end without a marker. A quarter is for sources alone.
 pub const MAX_LIVE: usize = 20_000;
 /// Text of their names and labels: a plugin's labels may be long, and this memory is not its own.
 pub const MAX_LIVE_BYTES: usize = 16 << 20;

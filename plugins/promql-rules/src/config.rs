@@ -29,15 +29,15 @@ pub struct Config {
     pub query_offset: Span,
     /// How long one rule may take, its templates included.
     pub rule_timeout: Span,
-    /// How long one evaluation of a group may take. Keep it below the plugin's `limits.call_deadline`, or
-    /// the host ends the call before the rule that takes long can be named.
+    /// How long one evaluation of a group may take; also one query of the API. Keep it below the plugin's
+    /// `limits.call_deadline`, or the host ends the call before the rule that takes long can be named.
     pub group_timeout: Span,
     /// Samples that one rule may have in memory at once, 16 bytes each; also those that one query of the API
     /// may.
     pub max_samples: u32,
     /// Alerts that one rule may raise at once: at most the plugin's `limits.alerts`.
     pub max_alerts: u32,
-    /// Bytes that the rules of one group may return: at most the plugin's `limits.output_bytes`.
+    /// Bytes that the rules of one group may return: at most the plugin's `limits.output`.
     pub max_output: ByteSize,
     /// How old a sample may be to count as a series' present value. Prometheus' `query.lookback-delta`.
     pub lookback: Span,
