@@ -1,7 +1,7 @@
 //! Prometheus' notations for tests: files of others that `picket rules test` and the conformance runner read.
 
 use picket_promtest::{
-    Command, Labels, MAX_POINTS, parse_series, parse_values, script, show_series, unit_tests,
+    Command, Labels, MAX_FILE_POINTS, MAX_POINTS, parse_series, parse_values, script, show_series, unit_tests,
 };
 
 use crate::{Target, shape, shape_of_text};
@@ -158,6 +158,8 @@ pub(super) const UNIT_TESTS: Target = Target {
         match unit_tests(text) {
             Ok(tests) => {
                 let series: usize = tests.tests.iter().map(|test| test.series.len()).sum();
+                let points = tests.tests.iter().flat_map(|test| &test.series).map(|(_, points)| points.len());
+                assert!(points.sum::<usize>() <= MAX_FILE_POINTS, "the series expand to too much");
                 let alerts: usize = tests.tests.iter().map(|test| test.alerts.len()).sum();
                 let expressions: usize = tests.tests.iter().map(|test| test.expressions.len()).sum();
                 shape(&[1, tests.tests.len() as u64, series as u64, alerts as u64, expressions as u64])
