@@ -3,6 +3,8 @@
 mod agent;
 mod journal;
 mod plugins;
+mod promtest;
+mod rules;
 mod scrape;
 mod sources;
 mod upstream;
@@ -32,4 +34,10 @@ pub const TARGETS: &[Target] = &[
     upstream::ENCODE,
     plugins::ACCESS_LOG,
     plugins::AUTH_GUARD,
+    rules::FILES,
+    rules::TEMPLATES,
+    rules::PROMQL,
+    promtest::SERIES,
+    promtest::SCRIPT,
+    promtest::UNIT_TESTS,
 ];

@@ -28,4 +28,4 @@ pub use script::{Block, Command, Load, Loaded, script};
 pub use series::{Labels, NAME, parse_series};
 pub use text::show as show_series;
 pub use unit::{AlertCase, ExpectedAlert, ExpressionCase, TestGroup, UnitTests, unit_tests};
-pub use values::{MAX_POINTS, Point, parse_values};
+pub use values::{MAX_FILE_POINTS, MAX_POINTS, Point, parse_values};

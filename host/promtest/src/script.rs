@@ -6,7 +6,7 @@ use crate::duration::parse_duration;
 use crate::places::{NotationError, SyntaxError};
 use crate::scan::Cursor;
 use crate::series::{Labels, series};
-use crate::values::{Point, values};
+use crate::values::{MAX_FILE_POINTS, Point, left, values};
 
 /// A command, or why it cannot be read.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub fn script(text: &str) -> Vec<Block> {
     let lines: Vec<&str> =
         text.lines().map(str::trim).map(|line| if is_comment(line) { "" } else { line }).collect();
     let mut blocks = Vec::new();
-    let mut at = 0;
+    let (mut at, mut room) = (0, MAX_FILE_POINTS);
     while at < lines.len() {
         let line = at + 1;
         match lines[at] {
@@ -67,7 +67,7 @@ pub fn script(text: &str) -> Vec<Block> {
                         at += 1;
                         Ok(Command::Clear)
                     }
-                    word if word.starts_with("load") => load(&lines, &mut at).map(Command::Load),
+                    word if word.starts_with("load") => load(&lines, &mut at, &mut room).map(Command::Load),
                     word if word.starts_with("eval") => {
                         eval(&lines, &mut at).map(|case| Command::Eval(Box::new(case)))
                     }
@@ -95,7 +95,8 @@ fn placed(line: usize) -> impl Fn(NotationError) -> SyntaxError {
     move |error| SyntaxError { line, column: error.column, message: error.message }
 }
 
-fn load(lines: &[&str], at: &mut usize) -> Result<Load, SyntaxError> {
+/// `room` is how many samples the file may still have.
+fn load(lines: &[&str], at: &mut usize, room: &mut usize) -> Result<Load, SyntaxError> {
     let start = *at;
     to_end(lines, at);
     let wrong = |message: String| SyntaxError { line: start + 1, column: 1, message };
@@ -111,7 +112,13 @@ fn load(lines: &[&str], at: &mut usize) -> Result<Load, SyntaxError> {
     let mut load = Load { step, with_nhcb, series: Vec::new() };
     for (index, line) in lines[start + 1..*at].iter().enumerate() {
         let number = start + 2 + index;
-        load.series.extend(loaded(line).map_err(placed(number))?);
+        let Some(loaded) = loaded(line).map_err(placed(number))? else { continue };
+        *room = left(*room, &loaded.points).map_err(|message| SyntaxError {
+            line: number,
+            column: 1,
+            message,
+        })?;
+        load.series.push(loaded);
     }
     Ok(load)
 }

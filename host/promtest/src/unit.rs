@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::duration::parse_duration;
 use crate::places::{NotationError, SyntaxError};
 use crate::series::{Labels, parse_series};
-use crate::values::{Point, parse_values};
+use crate::values::{MAX_FILE_POINTS, Point, left, parse_values};
 use crate::yaml::{Node, Value, parse};
 
 /// The interval of evaluations when a file names none.
@@ -97,14 +97,16 @@ pub fn unit_tests(text: &str) -> Result<UnitTests, SyntaxError> {
         fuzzy_compare: fields.truth("fuzzy_compare")?,
         tests: Vec::new(),
     };
+    let mut room = MAX_FILE_POINTS;
     for node in fields.list("tests")? {
-        tests.tests.push(test(node, interval)?);
+        tests.tests.push(test(node, interval, &mut room)?);
     }
     fields.end()?;
     Ok(tests)
 }
 
-fn test(node: &Node, evaluation_interval: i64) -> Result<TestGroup, SyntaxError> {
+/// `room` is how many samples the file may still have.
+fn test(node: &Node, evaluation_interval: i64, room: &mut usize) -> Result<TestGroup, SyntaxError> {
     let mut fields = Fields::of(node, "a test")?;
     let mut test = TestGroup {
         line: node.line,
@@ -118,7 +120,9 @@ fn test(node: &Node, evaluation_interval: i64) -> Result<TestGroup, SyntaxError>
         external_url: fields.text("external_url")?.unwrap_or_default(),
     };
     for node in fields.list("input_series")? {
-        test.series.push(input(node)?);
+        let (labels, points) = input(node)?;
+        *room = left(*room, &points).map_err(|message| node.error(message))?;
+        test.series.push((labels, points));
     }
     for node in fields.list("alert_rule_test")? {
         test.alerts.push(alert_case(node)?);

@@ -7,6 +7,15 @@ use crate::scan::Cursor;
 /// Points that one series may have: a week of seconds. More is a slip of the keyboard.
 pub const MAX_POINTS: usize = 700_000;
 
+/// Points that all series of one file may have together, 160 MB of them: a few lines can spell billions.
+pub const MAX_FILE_POINTS: usize = 10_000_000;
+
+/// What is left of [`MAX_FILE_POINTS`] behind a series.
+pub(crate) fn left(room: usize, points: &[Point]) -> Result<usize, String> {
+    room.checked_sub(points.len())
+        .ok_or_else(|| format!("the series of the file have more than {MAX_FILE_POINTS} samples together"))
+}
+
 /// What a series has at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Point {
@@ -216,6 +225,13 @@ mod tests {
             let message = parse_values(text).unwrap_err().message;
             assert!(message.contains("more than 700000 samples"), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn all_series_of_a_file_are_bounded_together() {
+        let points = [Point::Gap; 3];
+        assert_eq!((left(4, &points), left(3, &points)), (Ok(1), Ok(0)));
+        assert!(left(2, &points).unwrap_err().contains("more than 10000000 samples together"));
     }
 
     proptest! {

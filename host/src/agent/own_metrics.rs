@@ -24,8 +24,8 @@ use crate::telemetry;
 /// How often they are taken when no `host` source says it: the interval of that source by default.
 pub(super) const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Series of the agent and its plugins in the store, half of what it holds by default: plugins with many label
-/// sets leave room for the host's. The agent has a tenth of it with ten busy plugins.
+/// Series of the agent and its plugins in the store, a twentieth of what it holds by default: plugins with many
+/// label sets leave room for what is scraped. The agent has a tenth of it with ten busy plugins.
 const MAX_SERIES: usize = 5_000;
 
 /// Text of what plugins report, in bytes: it is copied in each round, and their labels may be long.

@@ -13,7 +13,8 @@ use prometheus::{IntCounter, Registry};
 use crate::model::{Label, Sample};
 
 /// Series that are live at once: as many as the series store holds by default, some 50 MB with usual labels if there
-/// are so many. Those beyond it end without a marker. A quarter is for sources alone.
+/// are so many. A `prometheus` source knows its targets' itself. Those beyond it end without a marker. A quarter is for
+/// sources alone.
 pub const MAX_LIVE: usize = 100_000;
 /// Text of their names and labels: a plugin's labels may be long, and this memory is not its own.
 pub const MAX_LIVE_BYTES: usize = 48 << 20;

@@ -30,8 +30,8 @@ pub struct Config {
     /// How long one rule may take, its templates included. Keep it well below `group_timeout`, or one rule that takes
     /// long leaves no time for those behind it.
     pub rule_timeout: Span,
-    /// How long one evaluation of a group may take. Keep it below the plugin's `limits.call_deadline`, or
-    /// the host ends the call before the rule that takes long can be named.
+    /// How long one evaluation of a group may take; also one query of the API. Keep it below the plugin's
+    /// `limits.call_deadline`, or the host ends the call before the rule that takes long can be named.
     pub group_timeout: Span,
     /// How long one query of the API may take. Keep it below `api.query_timeout`, or the agent ends the query first and
     /// makes a new instance for the next one.

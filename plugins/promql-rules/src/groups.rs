@@ -110,12 +110,17 @@ fn sources(config: &Config) -> Result<Vec<(String, String)>, ConfigError> {
 
 /// Gives each rule its id; the second of two alike has ` #2` behind it.
 fn identified(rules: Vec<Rule>) -> Vec<Evaluated> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut taken = HashSet::new();
     let identify = |rule: Rule| {
         let plain = identity(&rule);
-        let count = seen.entry(plain.clone()).or_default();
-        *count += 1;
-        let id = if *count == 1 { plain } else { format!("{plain} #{count}") };
+        let count = counts.entry(plain.clone()).or_insert(1);
+        let mut id = plain.clone();
+        // The name of another alert may end like this.
+        while !taken.insert(id.clone()) {
+            *count += 1;
+            id = format!("{plain} #{count}");
+        }
         Evaluated { id, rule, recorded: HashSet::new() }
     };
     rules.into_iter().map(identify).collect()

@@ -101,6 +101,15 @@ fn a_file_goes_on_without_what_is_disabled() {
 }
 
 #[test]
+fn an_alert_may_be_named_like_the_second_of_two_others() {
+    let rules = "{alert: A, expr: '1'}, {alert: 'A #2', expr: '1'}, {alert: A, expr: '1'}";
+    let host = with_file(&format!("groups:\n- name: g\n  rules: [{rules}]\n"));
+    let results = start(&host, "{}").evaluate("rules.yml;g").unwrap();
+    let ids: Vec<&str> = results.iter().map(|result| result.rule.as_str()).collect();
+    assert_eq!(ids, ["A", "A #2", "A #3"]);
+}
+
+#[test]
 fn the_query_export_answers_like_the_query_api() {
     let host = with_file("groups: []\n");
     let now = host.now();

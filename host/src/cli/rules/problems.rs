@@ -43,7 +43,22 @@ pub(super) fn problems(problem: &ConfigProblem) -> Vec<Problem> {
         start = whole.end();
     }
     found.push(Problem { place, message: message[start..].to_owned() });
+    let left = not_listed(&mut found);
+    found.extend(left);
     found
+}
+
+/// The first message says how many more there are. Here they stand below it, so only what is not listed is told,
+/// at the end.
+fn not_listed(found: &mut [Problem]) -> Option<Problem> {
+    let counted = Regex::new(r" \(and (\d+) more\)$").expect("the pattern is written right here");
+    let listed = found.len().checked_sub(1).filter(|listed| *listed > 0)?;
+    let first = &mut found[0].message;
+    let captures = counted.captures(first)?;
+    let (start, count) = (captures.get(0)?.start(), captures.get(1)?.as_str().parse::<usize>().ok()?);
+    first.truncate(start);
+    let left = count.checked_sub(listed).filter(|left| *left > 0)?;
+    Some(Problem { place: String::new(), message: format!("and {left} more, which are not listed") })
 }
 
 #[cfg(test)]
@@ -66,10 +81,14 @@ mod tests {
         assert_eq!(shown(Some("a.yml"), 3, "bad"), ["a.yml:3:7: bad"]);
         assert_eq!(shown(Some("a.yml"), 0, "bad"), ["a.yml: bad"]);
         assert_eq!(shown(None, 3, "bad").len(), 1);
-        let expected = ["a.yml:3:7: bad (and 2 more)", "b.yml:4:1: group `g`: worse: x", "a.yml:9:2: worst"];
+        let expected = ["a.yml:3:7: bad", "b.yml:4:1: group `g`: worse: x", "a.yml:9:2: worst"];
         for end in ["\n", "\\n"] {
-            let message = format!("bad (and 2 more){end}b.yml:4:1: group `g`: worse: x{end}a.yml:9:2: worst");
-            assert_eq!(shown(Some("a.yml"), 3, &message), expected);
+            let further = format!("{end}b.yml:4:1: group `g`: worse: x{end}a.yml:9:2: worst");
+            assert_eq!(shown(Some("a.yml"), 3, &format!("bad (and 2 more){further}")), expected);
+            let found = shown(Some("a.yml"), 3, &format!("bad (and 5 more){further}"));
+            assert_eq!(found[..3], expected);
+            assert_eq!(found[3..], ["and 3 more, which are not listed"]);
         }
+        assert_eq!(shown(Some("a.yml"), 3, "bad (and 2 more)"), ["a.yml:3:7: bad (and 2 more)"]);
     }
 }
