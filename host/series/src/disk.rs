@@ -80,7 +80,9 @@ impl Disk {
         if paused {
             return;
         }
-        match self.try_flush(memory, now, sync) {
+        // First: what is too old makes room for what is to be written, also on a full disk.
+        let kept = self.retain(memory, now);
+        match self.try_flush(memory, now, sync).and(kept) {
             Ok(()) => self.failure = None,
             Err(error) => {
                 memory.metrics.log_errors.inc();
@@ -125,7 +127,7 @@ impl Disk {
     fn is_full(&self, memory: &Memory) -> bool {
         let (bound, disk) = (memory.config.max_bytes, memory.config.max_disk_bytes);
         let inner = memory.read();
-        let memory_full = inner.bytes() >= bound - bound / 8 && inner.chunk_bytes() >= bound / 4;
+        let memory_full = inner.bytes() >= bound - bound / 8 && inner.chunk_bytes() >= bound / 8;
         // One that has just been begun anew is as small as it gets.
         let log_full = |log: &Log| log.bytes > disk / 4 && log.bytes / 2 > log.begun;
         memory_full || self.log.as_ref().is_some_and(log_full)

@@ -158,14 +158,22 @@ impl Inner {
         let full = |inner: &Self| {
             if inner.series.len() >= config.max_series {
                 Err(Refused::SeriesBound)
-            } else if inner.bytes() + cost > config.max_bytes {
+            } else if inner.bytes() + cost > config.max_bytes
+                // A quarter stays for samples, or each would expel one of its own series.
+                || inner.bytes() - inner.chunk_bytes() + cost > config.max_bytes / 4 * 3
+            {
                 Err(Refused::ByteBound)
             } else {
                 Ok(())
             }
         };
-        if full(self).is_err() && (now < self.swept || now - self.swept >= SWEEP_FULL_EVERY) {
-            self.drop_written(i64::MAX);
+        // Chunks that leave memory make no room for a series when the number of series is at its bound.
+        let by_bytes = matches!(full(self), Err(Refused::ByteBound));
+        let every = if by_bytes { SWEEP_FULL_EVERY } else { SWEEP_EVERY };
+        if full(self).is_err() && (now < self.swept || now - self.swept >= every) {
+            if by_bytes {
+                self.drop_written(i64::MAX);
+            }
             self.sweep(config, now);
         }
         full(self)?;

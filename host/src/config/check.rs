@@ -83,7 +83,10 @@ impl Check<'_> {
         self.range("lanes.samples_age", raw.lanes.samples_age, millis(60_000, 365 * DAY * 1000));
         self.range("state.cache", raw.state.cache, bytes(MIB, 16 * GIB));
         self.range("series.max_series", raw.series.max_series, [1, 10_000_000]);
-        self.range("series.max_age", raw.series.max_age, millis(1000, 365 * DAY * 1000));
+        // Half an hour is a file, and a store has 512 of them.
+        self.range("series.max_age", raw.series.max_age, millis(1000, 10 * DAY * 1000));
+        self.range("series.max_memory", raw.series.max_memory, bytes(MIB, 1024 * GIB));
+        self.range("series.max_disk", raw.series.max_disk, bytes(16 * MIB, 16 * 1024 * GIB));
         if let Err(error) = crate::telemetry::parse_level(&raw.log.level) {
             let help = "write a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), and behind commas levels of modules, such as `info,picket::sources=debug`";
             self.fail("log.level", Code::BadValue, error.to_string(), Some(help.into()));

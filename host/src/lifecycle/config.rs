@@ -126,7 +126,8 @@ pub struct LimitsConfig {
     pub log_rate: u32,
     /// Log lines that may come at once before `log_rate` bounds them.
     pub log_burst: u32,
-    /// Label sets of the plugin's own counters and histograms, and series that it records, in each generation.
+    /// Label sets of the plugin's own counters, histograms and samples, in each generation; what alert rules record does
+    /// not count.
     pub label_sets: u32,
     /// What one call may write to `state`, keys and values together.
     pub state_writes: ByteSize,

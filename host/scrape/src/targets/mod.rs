@@ -138,7 +138,9 @@ fn target(
 ) -> Result<Target, TargetError> {
     let is_address = |letter: char| !letter.is_whitespace() && !matches!(letter, '/' | '?' | '#' | '@');
     if address.is_empty() || !address.chars().all(is_address) || !has_port_or_none(address) {
-        return Err(TargetError::Address { address: shown(address) });
+        // What stands before an `@` may be a password.
+        let said = if address.contains('@') { "…@…".to_owned() } else { shown(address) };
+        return Err(TargetError::Address { address: said });
     }
     let scheme = labels.get("__scheme__").unwrap_or(&defaults.scheme);
     let path = labels.get("__metrics_path__").unwrap_or(&defaults.metrics_path);

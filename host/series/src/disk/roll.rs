@@ -76,10 +76,15 @@ impl Disk {
         let entries = write().inspect_err(|_| {
             // What is left of it is deleted at the next start at the latest.
             let _ = remove(&temporary);
+            let _ = remove(&path);
         })?;
-        let (segment, _) = Segment::open(&path, number).map_err(|unreadable| match unreadable {
-            Unreadable::Io(error) => error,
-            _ => io::Error::new(io::ErrorKind::InvalidData, "a segment is not on disk as it was written"),
+        let (segment, _) = Segment::open(&path, number).map_err(|unreadable| {
+            // In no list, so nobody would count or delete it before the next start.
+            let _ = remove(&path);
+            match unreadable {
+                Unreadable::Io(error) => error,
+                _ => io::Error::new(io::ErrorKind::InvalidData, "a segment is not on disk as it was written"),
+            }
         })?;
         let mut inner = memory.write();
         let list: Vec<_> = inner.segments.iter().cloned().chain([Arc::new(segment)]).collect();
@@ -112,6 +117,7 @@ impl Disk {
         });
         let new = new.inspect_err(|_| {
             let _ = remove(&temporary);
+            let _ = remove(&path);
         })?;
         let old = self.log.replace(new).map(|log| log.path);
         self.gap = false;
@@ -120,7 +126,9 @@ impl Disk {
 
     fn write_log(&self, memory: &Memory, log: u32, path: &Path) -> io::Result<(fs::File, u64)> {
         let mut file = create(path)?;
-        file.write_all(&log_head(memory.read().next_id))?;
+        // Not under the lock while the disk is written to.
+        let next_id = memory.read().next_id;
+        file.write_all(&log_head(next_id))?;
         let mut bytes = LOG_HEAD as u64;
         let encoder = std::cell::RefCell::new(Encoder::default());
         let mut write = |least: usize| {
