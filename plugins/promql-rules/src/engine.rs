@@ -9,8 +9,9 @@ use promql_engine::{Answer, EvalError, Labels, Options, Query, Storage, Value};
 
 use crate::config::{Config, milliseconds};
 
-/// Looks at the clock each so many times that it is asked: reading it is a call to the host.
-const LOOK_EVERY: u32 = 64;
+/// Looks at the clock each so many times that it is asked: reading it is a call to the host, and the engine asks once in
+/// some milliseconds of work.
+const LOOK_EVERY: u32 = 4;
 
 /// One sample of an instant vector.
 #[derive(Debug, Clone, PartialEq)]

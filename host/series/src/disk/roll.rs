@@ -113,7 +113,7 @@ impl Disk {
         let new = self.write_log(memory, log, &temporary).and_then(|(file, bytes)| {
             fs::rename(&temporary, &path)?;
             sync_folder(&self.folder)?;
-            Ok(Log { path, file, bytes, begun: bytes, dirty: false })
+            Ok(Log { path: path.clone(), file, bytes, begun: bytes, dirty: false })
         });
         let new = new.inspect_err(|_| {
             let _ = remove(&temporary);

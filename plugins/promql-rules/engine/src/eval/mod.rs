@@ -17,6 +17,7 @@ mod ranked;
 mod selector;
 mod windows;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::ast::{Expr, Node, Type};
@@ -178,6 +179,8 @@ pub(crate) struct Evaluator<'a> {
     notes: Notes,
     /// How many samples are held besides those of the node that is evaluated.
     held: usize,
+    /// Samples that windows looked at since the clock was looked at.
+    worked: Cell<usize>,
 }
 
 /// A scalar has a value at each step, a vector may have none.
@@ -207,7 +210,7 @@ impl<'a> Evaluator<'a> {
         if data.len() != plan.requests.len() {
             return Err(StorageError("the store did not answer each request".to_owned()).into());
         }
-        Ok(Self { options, span, plan, data, notes: Notes::default(), held: 0 })
+        Ok(Self { options, span, plan, data, notes: Notes::default(), held: 0, worked: Cell::new(0) })
     }
 
     fn answer(self, value: Value, text: &str) -> Answer {
@@ -332,6 +335,18 @@ impl<'a> Evaluator<'a> {
         const CELLS_PER_SAMPLE: usize = 8;
         let most = self.options.max_samples.saturating_mul(CELLS_PER_SAMPLE);
         if series.saturating_mul(grid.count) > most { Err(Failure::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Looks at the clock now and then while windows are: one step may see a day of samples.
+    pub(crate) fn work(&self, samples: usize) -> Result<(), Failure> {
+        const SAMPLES_PER_LOOK: usize = 1 << 16;
+        let worked = self.worked.get().saturating_add(samples);
+        if worked < SAMPLES_PER_LOOK {
+            self.worked.set(worked);
+            return Ok(());
+        }
+        self.worked.set(0);
+        if (self.options.is_over)() { Err(Failure::DeadlineExceeded) } else { Ok(()) }
     }
 
     /// Looks at the clock now and then while series are counted through.

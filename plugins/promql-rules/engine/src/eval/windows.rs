@@ -75,6 +75,7 @@ impl Evaluator<'_> {
                 let Some(window) = self.window(series, &range, grid.time(step), &mut edges) else { continue };
                 at_step.iter_mut().zip(&scalars).for_each(|(at, scalar)| *at = scalar[step]);
                 check_arguments(op, &at_step)?;
+                self.work(window.times.len())?;
                 seen = true;
                 longest = longest.max(window.times.len());
                 if let Some(result) = op.apply(&window, &at_step) {
@@ -99,6 +100,7 @@ impl Evaluator<'_> {
             self.check_deadline(index)?;
             let mut edges = Edges::default();
             for (step, found) in found.iter_mut().enumerate() {
+                self.work(1)?;
                 *found |= self.window(series, &range, grid.time(step), &mut edges).is_some();
             }
         }
