@@ -17,6 +17,7 @@ mod prometheus_api;
 mod promql;
 mod reload;
 mod retractions;
+mod rule_files;
 mod rules_cli;
 mod samples;
 mod scrape;
