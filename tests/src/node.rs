@@ -179,6 +179,13 @@ impl Node {
         http::exchange(&mut stream, &format!("{method} {path}"), &headers, body)
     }
 
+    /// The data of a good answer of the part of the API that is Prometheus', asked for as `alerts` or `query?query=up`;
+    /// none without one.
+    pub fn prometheus(&self, rest: &str) -> Option<Value> {
+        let answer = self.get(&format!("/prometheus/api/v1/{rest}"))?;
+        (answer.status == 200).then(|| answer.json()["data"].take())
+    }
+
     /// Where the API listens over TCP, as the log tells.
     pub fn address(&self) -> Option<String> {
         let log = self.log();

@@ -25,13 +25,13 @@ mod tls;
 mod victoria;
 
 pub use alertmanager::Alertmanager;
-pub use client::Web;
+pub use client::{Web, quoted};
 pub use flaky::{Counts, Fault, Flaky, Nobody};
 pub use fluent::Fluent;
 pub use hook::{Hook, Hooked};
 pub use need::{Server, need};
 pub use otlp::Otlp;
-pub use prometheus::Prometheus;
+pub use prometheus::{Prometheus, REGION};
 pub use series::Series;
 pub use target::{Page, Target};
 pub use tls::{PASSWORD, Tls, USER};

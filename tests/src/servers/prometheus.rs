@@ -1,4 +1,5 @@
-//! Prometheus with its remote-write receiver. It scrapes nothing, so that only what a test sends moves its time.
+//! Prometheus with its remote-write receiver. Unless a test has it scrape, it scrapes nothing, so that only what the
+//! test sends moves its time.
 //!
 //! It refuses samples that are not in order and keeps no repeat, so order is shown here and repeats are shown at
 //! VictoriaMetrics. It checks no header and ignores metadata.
@@ -14,6 +15,9 @@ use super::series::{DAYS, Series, labels, tomorrow};
 use super::tls::Tls;
 use crate::wait::until;
 
+/// The external label of one that scrapes: what templates know as `$externalLabels`.
+pub const REGION: (&str, &str) = ("region", "eu");
+
 /// A running Prometheus.
 pub struct Prometheus {
     daemon: Daemon,
@@ -27,9 +31,25 @@ pub struct Prometheus {
 pub struct Builder {
     window: Option<String>,
     tls: Option<(Tls, bool)>,
+    scraping: Option<Scraping>,
+}
+
+/// What is scraped, and the rules over it.
+struct Scraping {
+    job: String,
+    targets: Vec<SocketAddr>,
+    rules: String,
 }
 
 impl Builder {
+    /// Scrapes targets each second, with the label `job`, and evaluates rules as often. Its external labels are
+    /// [`REGION`].
+    pub fn scraping(mut self, job: &str, targets: &[SocketAddr], rules: &str) -> Self {
+        let (job, targets, rules) = (job.to_owned(), targets.to_owned(), rules.to_owned());
+        self.scraping = Some(Scraping { job, targets, rules });
+        self
+    }
+
     /// Takes samples that are out of order by so much, such as `2h`.
     pub fn out_of_order(mut self, window: &str) -> Self {
         self.window = Some(window.to_owned());
@@ -51,12 +71,10 @@ impl Builder {
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Prometheus {
         let daemon = Daemon::new("prometheus");
-        let window = self.window.as_deref().unwrap_or("0s");
-        let config = format!(
-            "global: {{scrape_interval: 1h, evaluation_interval: 1h}}\n\
-             storage: {{tsdb: {{out_of_order_time_window: {window}}}}}\n"
-        );
-        daemon.write("prometheus.yml", &config);
+        daemon.write("prometheus.yml", &self.config());
+        if let Some(scraping) = &self.scraping {
+            daemon.write("rules.yml", &scraping.rules);
+        }
         let web = match &self.tls {
             None => Web::new(daemon.address()),
             Some((tls, demands_client)) => {
@@ -67,6 +85,23 @@ impl Builder {
         let mut server = Prometheus { daemon, web, tls: self.tls.map(|(tls, _)| tls) };
         server.launch();
         server
+    }
+
+    fn config(&self) -> String {
+        let window = self.window.as_deref().unwrap_or("0s");
+        let storage = format!("storage: {{tsdb: {{out_of_order_time_window: {window}}}}}\n");
+        let Some(Scraping { job, targets, .. }) = &self.scraping else {
+            return format!("global: {{scrape_interval: 1h, evaluation_interval: 1h}}\n{storage}");
+        };
+        let targets: Vec<String> = targets.iter().map(|target| format!("\"{target}\"")).collect();
+        format!(
+            "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  evaluation_interval: 1s\n  \
+             external_labels: {{{}: {}}}\n{storage}rule_files: [rules.yml]\n\
+             scrape_configs: [{{job_name: {job}, static_configs: [{{targets: [{}]}}]}}]\n",
+            REGION.0,
+            REGION.1,
+            targets.join(", ")
+        )
     }
 }
 
@@ -103,6 +138,12 @@ impl Prometheus {
         let answer = self.web.get(&path).expect("Prometheus answers");
         assert_eq!(answer.status, 200, "{expression}: {}", answer.body);
         answer.json()["data"]["result"].clone()
+    }
+
+    /// The data of a good answer of its API, asked for as `alerts` or `query?query=up`; none without one.
+    pub fn api(&self, rest: &str) -> Option<Value> {
+        let answer = self.web.get(&format!("/api/v1/{rest}"))?;
+        (answer.status == 200).then(|| answer.json()["data"].take())
     }
 
     /// All samples of the series of a selector, `up{job="x"}`, that are younger than 30 days. A stale

@@ -48,6 +48,16 @@ impl Target {
         self.gate.address()
     }
 
+    /// Closes all connections and refuses new ones until it is [opened again](Self::reopen).
+    pub fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// Listens again, at the same address; nothing happens when it does.
+    pub fn reopen(&self) {
+        self.gate.reopen();
+    }
+
     /// Answers so from now on.
     pub fn answer(&self, page: Page) {
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = page;
