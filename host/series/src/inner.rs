@@ -169,8 +169,7 @@ impl Inner {
         };
         // Chunks that leave memory make no room for a series when the number of series is at its bound.
         let by_bytes = matches!(full(self), Err(Refused::ByteBound));
-        let every = if by_bytes { SWEEP_FULL_EVERY } else { SWEEP_EVERY };
-        if full(self).is_err() && (now < self.swept || now - self.swept >= every) {
+        if full(self).is_err() && (now < self.swept || now - self.swept >= SWEEP_FULL_EVERY) {
             if by_bytes {
                 self.drop_written(i64::MAX);
             }
