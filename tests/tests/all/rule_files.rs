@@ -30,7 +30,6 @@ fn scraping(target: &Target) -> String {
 /// A rule that is loaded, as the API shows it.
 #[derive(Debug)]
 struct Loaded {
-    group: String,
     name: String,
     health: String,
     error: String,
@@ -42,7 +41,6 @@ fn loaded(node: &Node) -> Vec<Loaded> {
     let mut all = Vec::new();
     for group in data["groups"].as_array().unwrap() {
         all.extend(group["rules"].as_array().unwrap().iter().map(|rule| Loaded {
-            group: text(&group["name"]),
             name: text(&rule["name"]),
             health: text(&rule["health"]),
             error: text(&rule["lastError"]),

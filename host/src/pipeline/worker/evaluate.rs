@@ -28,7 +28,12 @@ struct Due {
 impl Schedule {
     /// All groups are due at once, then each at its interval.
     pub(super) fn new(groups: &[Group], now: Instant) -> Self {
-        let due = |group: &Group| Due { group: group.name.clone(), interval: group.interval, at: now, began: false };
+        let due = |group: &Group| Due {
+            group: group.name.clone(),
+            interval: group.interval,
+            at: now,
+            began: false,
+        };
         Self(groups.iter().map(due).collect())
     }
 
