@@ -22,7 +22,6 @@ mod rules_cli;
 mod samples;
 mod scrape;
 mod servers;
-mod side_by_side;
 mod silences;
 mod stale;
 mod tap;
