@@ -8,6 +8,7 @@
 mod agent;
 mod analyze;
 mod boundary;
+mod counterpart;
 mod generate;
 mod idle;
 mod pipeline;
@@ -15,13 +16,14 @@ mod process;
 mod sandbox;
 mod series;
 mod swap;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use pipeline::Counterpart;
+use counterpart::Counterpart;
 
 #[derive(Debug, Parser)]
 #[command(
