@@ -1,16 +1,15 @@
 //! The agent as a process to measure: its configuration, its start, and what its metrics say.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::Setting;
 use crate::process::Daemon;
+use crate::web::{free_address, get, sum};
 
 /// A running agent with a folder of its own.
 pub(crate) struct Agent {
@@ -88,52 +87,5 @@ impl Agent {
     /// Where it listens.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.listen
-    }
-}
-
-/// An address that nobody listens on.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
-}
-
-/// The body of a page, if the answer is 200.
-fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-        Some((head, _)) => bail!("{path}: {}", head.lines().next().unwrap_or_default()),
-        None => bail!("{path}: the answer is cut"),
-    }
-}
-
-fn sum(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
-    let mut found = None;
-    for line in text.lines() {
-        let Some(rest) = line.strip_prefix(name) else { continue };
-        let Some((series, value)) = rest.rsplit_once(' ') else { continue };
-        let is_it = series.is_empty() || series.starts_with('{');
-        if is_it && labels.iter().all(|label| series.contains(label)) {
-            *found.get_or_insert(0.0) += value.parse::<f64>().ok()?;
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_is_summed_over_its_series() {
-        let text = "# HELP a_total b\na_total{plugin=\"x\",s=\"1\"} 2\na_total{plugin=\"x\",s=\"2\"} 3.5\n\
-                    a_total{plugin=\"y\"} 10\na_total_more 7\n";
-        assert_eq!(sum(text, "a_total", &["plugin=\"x\""]), Some(5.5));
-        assert_eq!(sum(text, "a_total", &[]), Some(15.5));
-        assert_eq!(sum(text, "a_total", &["plugin=\"z\""]), None);
-        assert_eq!(sum(text, "a_total_more", &[]), Some(7.0));
     }
 }

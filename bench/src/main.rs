@@ -1,27 +1,30 @@
 //! Measures one thing at a time and prints what came out, one line of JSON for each series of values.
 //! `cargo xtask bench` builds everything, runs this, and makes the tables.
 //!
-//! Nothing is compared or judged here. Measures run in turn with their counterparts (A B A B), so that
-//! what the machine does meanwhile meets all of them.
+//! Nothing is judged here. Measures run in turn with their counterparts (A B A B), and `rules` beside its own, so
+//! that what the machine does meanwhile meets all of them.
 #![forbid(unsafe_code)]
 
 mod agent;
 mod analyze;
 mod boundary;
+mod counterpart;
 mod generate;
 mod idle;
 mod pipeline;
 mod process;
+mod rules;
 mod sandbox;
 mod series;
 mod swap;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use pipeline::Counterpart;
+use counterpart::Counterpart;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -62,6 +65,7 @@ enum Bench {
     Pipeline,
     Swap,
     Idle,
+    Rules,
 }
 
 /// What all measures share.
@@ -88,6 +92,8 @@ struct Setting {
     /// A program to measure beside, as NAME=ROOT; an empty root says that it is missing.
     #[arg(long)]
     counterpart: Vec<Counterpart>,
+    #[command(flatten)]
+    load: rules::Load,
 }
 
 fn main() -> ExitCode {
@@ -114,6 +120,7 @@ fn run(bench: Bench, setting: &Setting) -> anyhow::Result<()> {
         Bench::Pipeline => pipeline::measure(setting)?,
         Bench::Swap => swap::measure(setting)?,
         Bench::Idle => idle::measure(setting)?,
+        Bench::Rules => rules::measure(setting)?,
     };
     for one in series {
         println!("{}", serde_json::to_string(&one)?);

@@ -131,18 +131,28 @@ impl Drop for Daemon {
 
 /// User and system time of a process' threads, in seconds.
 pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
+    seconds(id, false)
+}
+
+/// The same with that of the children that it has waited for.
+pub(crate) fn cpu_seconds_with_children(id: u32) -> Result<f64> {
+    seconds(id, true)
+}
+
+fn seconds(id: u32, with_children: bool) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let ticks = parse_stat(&text).with_context(|| format!("/proc/{id}/stat holds `{text}`"))?;
+    let ticks =
+        parse_stat(&text, with_children).with_context(|| format!("/proc/{id}/stat holds `{text}`"))?;
     let a_second = sysconf(SysconfVar::CLK_TCK)?.context("the kernel says how long a tick is")?;
     Ok(ticks as f64 / a_second as f64)
 }
 
-/// User and system time in ticks. The name before them may hold blanks and parentheses.
-fn parse_stat(text: &str) -> Option<u64> {
-    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+/// User and system time in ticks. The name before them may hold blanks and parentheses; those of children follow.
+fn parse_stat(text: &str, with_children: bool) -> Option<u64> {
+    let fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let wanted = if with_children { 4 } else { 2 };
+    let times: Vec<u64> = fields.take(wanted).map(str::parse::<u64>).collect::<Result<_, _>>().ok()?;
+    (times.len() == wanted).then(|| times.iter().sum())
 }
 
 /// A line of `/proc/PID/status` that is a size, in bytes.
@@ -194,8 +204,9 @@ mod tests {
     #[test]
     fn names_with_blanks_do_not_confuse_the_reader() {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 1 2 3 4 150 50 7 8 20 0 1 0 1 1 1";
-        assert_eq!(parse_stat(stat), Some(200));
-        assert_eq!(parse_stat("42 (x) S"), None);
+        assert_eq!(parse_stat(stat, false), Some(200));
+        assert_eq!(parse_stat(stat, true), Some(215));
+        assert_eq!(parse_stat("42 (x) S", false), None);
         assert_eq!(parse_status("VmPeak:\t 5 kB\nVmHWM:\t    12 kB\n", "VmHWM:"), Some(12288.0));
     }
 

@@ -6,7 +6,6 @@ mod others;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
@@ -19,24 +18,6 @@ const BENCH: &str = "pipeline";
 const UNIT: &str = "MB/CPU s";
 /// How many of a thousand lines hold a literal.
 const MARKED: u64 = 20;
-
-/// A program to measure beside.
-#[derive(Debug, Clone)]
-pub(crate) struct Counterpart {
-    name: String,
-    /// The folder that stands for `/`; none when the program is missing.
-    root: Option<PathBuf>,
-}
-
-impl FromStr for Counterpart {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, root) = text.split_once('=').ok_or("a counterpart is written NAME=ROOT")?;
-        let root = (!root.is_empty()).then(|| PathBuf::from(root));
-        Ok(Self { name: name.to_owned(), root })
-    }
-}
 
 /// The log and what is in it.
 struct Log {
@@ -90,18 +71,4 @@ fn described(log: &Log) -> String {
         log.totals.bytes as f64 / 1e6,
         log.totals.marked
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counterpart_may_be_missing() {
-        let parsed: Counterpart = "mtail=".parse().expect("it is well formed");
-        assert_eq!((parsed.name.as_str(), parsed.root), ("mtail", None));
-        let parsed: Counterpart = "mtail=/x".parse().expect("it is well formed");
-        assert_eq!(parsed.root, Some(PathBuf::from("/x")));
-        assert!("mtail".parse::<Counterpart>().is_err());
-    }
 }

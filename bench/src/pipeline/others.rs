@@ -11,8 +11,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::agent::LITERALS_CASE;
-use super::{BENCH, Counterpart, Log, Reader, UNIT};
+use super::{BENCH, Log, Reader, UNIT};
 use crate::Setting;
+use crate::counterpart::{Counterpart, MISSING};
 use crate::generate::LITERALS;
 use crate::process::{Daemon, Growing, Usage, run};
 use crate::series::Series;
@@ -36,8 +37,7 @@ pub(super) fn reader<'s>(setting: &Setting, counterpart: &Counterpart, log: &'s 
     let series = Series::new(BENCH, LITERALS_CASE, subject, UNIT);
     let series = if subject == "grep -E" { series.reference() } else { series };
     let Some(root) = &counterpart.root else {
-        let note = "the program is not installed and its Debian package could not be fetched";
-        return Ok(Reader { series: series.note(note), run: None });
+        return Ok(Reader { series: series.note(MISSING), run: None });
     };
     let folder = setting.folder.join(&counterpart.name);
     fs::create_dir_all(&folder)?;

@@ -1,4 +1,4 @@
-//! Gets the programs that `pipeline` is measured beside: installed ones, else Debian packages
+//! Gets the programs that the agent is measured beside: installed ones, else Debian packages
 //! unpacked below `target/bench/`. Nothing is installed, because syslog-ng and rsyslog exclude each
 //! other and because a measure has no business changing the machine.
 
@@ -28,18 +28,19 @@ impl Counterpart {
     }
 }
 
-/// The name, the Debian package, and where the program lies.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    ("grep", "grep", "bin/grep"),
-    ("syslog-ng", "syslog-ng-core", "usr/sbin/syslog-ng"),
-    ("rsyslog", "rsyslog", "usr/sbin/rsyslogd"),
-    ("mtail", "mtail", "usr/bin/mtail"),
+/// The measure, the name, the Debian package, and where the program lies.
+const PROGRAMS: &[(&str, &str, &str, &str)] = &[
+    ("pipeline", "grep", "grep", "bin/grep"),
+    ("pipeline", "syslog-ng", "syslog-ng-core", "usr/sbin/syslog-ng"),
+    ("pipeline", "rsyslog", "rsyslog", "usr/sbin/rsyslogd"),
+    ("pipeline", "mtail", "mtail", "usr/bin/mtail"),
+    ("rules", "prometheus", "prometheus", "usr/bin/prometheus"),
 ];
 
-/// Finds or fetches each; one that cannot be had is given without a root, and said.
-pub(super) fn fetch(folder: &Path, offline: bool) -> Result<Vec<Counterpart>> {
+/// Finds or fetches those of a measure; one that cannot be had is given without a root, and said.
+pub(super) fn fetch(measure: &str, folder: &Path, offline: bool) -> Result<Vec<Counterpart>> {
     let mut found = Vec::new();
-    for (name, package, program) in PROGRAMS {
+    for (_, name, package, program) in PROGRAMS.iter().filter(|(of, ..)| *of == measure) {
         let unpacked = folder.join(name);
         let root = if Path::new("/").join(program).exists() {
             Some(PathBuf::from("/"))

@@ -21,7 +21,7 @@ use crate::{guest, progress};
 use report::Series;
 
 /// The measures there are, in the order of the report.
-const NAMES: [&str; 5] = ["boundary", "analyze", "pipeline", "swap", "idle"];
+const NAMES: [&str; 6] = ["boundary", "analyze", "pipeline", "swap", "idle", "rules"];
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -38,12 +38,37 @@ pub(crate) struct Arguments {
     /// How many lines the generated logs have.
     #[arg(long, default_value_t = 1_000_000)]
     lines: u64,
+    /// How many rules `rules` evaluates, in whole hundreds.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
+    rules: u32,
+    /// Over how many series, in whole ten thousands.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10_000..=500_000))]
+    series: u32,
+    /// How many seconds lie between its scrapes. With `--rules 1000 --series 10000 --interval 5 --rounds 3` it takes
+    /// three minutes instead of eleven.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=60))]
+    interval: u32,
     /// Where the generator's random numbers begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Does not fetch Debian packages of counterparts; those not installed are left out.
     #[arg(long)]
     offline: bool,
+}
+
+impl Arguments {
+    /// What the measuring program takes as well.
+    fn counts(&self) -> Vec<String> {
+        let counts = [
+            ("rounds", u64::from(self.rounds)),
+            ("lines", self.lines),
+            ("rules", u64::from(self.rules)),
+            ("series", u64::from(self.series)),
+            ("interval", u64::from(self.interval)),
+            ("seed", self.seed),
+        ];
+        counts.iter().flat_map(|(name, count)| [format!("--{name}"), count.to_string()]).collect()
+    }
 }
 
 /// Builds, measures, reports.
@@ -53,14 +78,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     build(workspace)?;
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
-    let others = if names.contains(&"pipeline") {
-        counterparts::fetch(&folder.join("counterparts"), arguments.offline)?
-    } else {
-        Vec::new()
-    };
-
+    let programs = folder.join("counterparts");
     let mut lines = Vec::new();
     for name in &names {
+        let others = counterparts::fetch(name, &programs, arguments.offline)?;
         lines.extend(measure(workspace, arguments, name, &others)?);
     }
     if let Some(path) = &arguments.json {
@@ -68,10 +89,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let series = lines.iter().map(|line| Series::parse(line)).collect::<Result<Vec<_>>>()?;
-    let command = format!(
-        "cargo xtask bench --rounds {} --lines {} --seed {}",
-        arguments.rounds, arguments.lines, arguments.seed
-    );
+    let command = format!("cargo xtask bench {}", arguments.counts().join(" "));
     let text = report::render(&series, &machine::describe(&workspace.root), &command);
     println!("{text}");
     if arguments.names.is_empty() {
@@ -105,9 +123,7 @@ fn measure(
     command.arg("--agent").arg(workspace.program("release", "picket"));
     command.arg("--plugins").arg(workspace.plugin_folder());
     command.arg("--folder").arg(workspace.target.join("bench"));
-    command.arg("--rounds").arg(arguments.rounds.to_string());
-    command.arg("--lines").arg(arguments.lines.to_string());
-    command.arg("--seed").arg(arguments.seed.to_string());
+    command.args(arguments.counts());
     for other in others {
         command.arg("--counterpart").arg(other.argument());
     }

@@ -54,14 +54,21 @@ const ABOUT: &[(&str, &str)] = &[
     ),
     ("swap", "From the end of the coalescing window to the first record by the new generation."),
     ("idle", "The agent with five and with ten plugins loaded and nothing to do."),
+    (
+        "rules",
+        "Prometheus rule files over the series of scraped targets: six of ten rules alert on thresholds, two on rates \
+         and ratios over 20 scrapes, two record; most select ten series, some a hundred and more. The agent and \
+         Prometheus have the same files and the same targets at the same time, each once with the rules and once \
+         without, all side by side. CPU and memory are those of the whole processes with their children.",
+    ),
 ];
 
 /// The whole page.
 pub(super) fn render(series: &[Series], machine: &str, command: &str) -> String {
     let mut text = format!(
         "# Benchmarks\n\nWritten by `{command}`. {machine}\n\n\
-         Each measure runs several times in turn with its counterparts (A B A B), on input from a seeded \
-         generator. Spread is lowest to highest. CPU time is user and system together, memory the peak of the \
+         Each measure but `rules` runs several times in turn with its counterparts (A B A B), on input from a \
+         seeded generator. Spread is lowest to highest. CPU time is user and system together, memory the peak of the \
          resident set; both are medians. The ratio is to the row marked with `=`.\n"
     );
     let mut benches: Vec<&str> = Vec::new();
