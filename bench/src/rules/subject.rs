@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Files, tree};
 use crate::Setting;
-use crate::agent::{Agent, Home};
+use crate::agent::Home;
 use crate::process::{Daemon, memory};
 use crate::web::{free_address, get, sum};
 

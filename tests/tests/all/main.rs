@@ -22,6 +22,7 @@ mod rules_cli;
 mod samples;
 mod scrape;
 mod servers;
+mod side_by_side;
 mod silences;
 mod stale;
 mod tap;
