@@ -19,9 +19,12 @@ pub(crate) fn is_metadata(name: &str) -> bool {
     METADATA.contains(&name)
 }
 
-/// One label. Cheap to copy.
+/// One label. Cheap to copy: it is shared by all sets that it was copied to.
 #[derive(Debug, Clone)]
-pub struct Label {
+pub struct Label(Rc<Pair>);
+
+#[derive(Debug)]
+struct Pair {
     name: Rc<str>,
     value: Rc<str>,
     hash: u64,
@@ -31,26 +34,33 @@ impl Label {
     /// A label of this name and value.
     pub fn new(name: impl Into<Rc<str>>, value: impl Into<Rc<str>>) -> Self {
         let (name, value) = (name.into(), value.into());
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        value.hash(&mut hasher);
-        Self { name, value, hash: hasher.finish() }
+        let hash = hash(&name, &value);
+        Self(Rc::new(Pair { name, value, hash }))
     }
 
     /// The label's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The label's value, never empty within [`Labels`].
     pub fn value(&self) -> &str {
-        &self.value
+        &self.0.value
     }
+}
+
+fn hash(name: &str, value: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PartialEq for Label {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.name == other.name && self.value == other.value
+        let (one, two) = (&*self.0, &*other.0);
+        Rc::ptr_eq(&self.0, &other.0)
+            || (one.hash == two.hash && one.name == two.name && one.value == two.value)
     }
 }
 
@@ -59,7 +69,7 @@ impl Eq for Label {}
 /// A set of labels, ordered by name, without empty values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
-    labels: Vec<Label>,
+    labels: Box<[Label]>,
     hash: u64,
 }
 
@@ -118,7 +128,7 @@ impl Labels {
 
     /// A builder that begins with this set.
     pub(crate) fn edit(&self) -> Builder {
-        Builder { labels: self.labels.clone() }
+        Builder { labels: self.labels.to_vec() }
     }
 
     fn find(&self, name: &str) -> Option<&Label> {
@@ -127,8 +137,8 @@ impl Labels {
     }
 
     fn from_sorted(labels: Vec<Label>) -> Self {
-        let hash = labels.iter().fold(0u64, |sum, label| sum.wrapping_add(label.hash));
-        Self { labels, hash }
+        let hash = labels.iter().fold(0u64, |sum, label| sum.wrapping_add(label.0.hash));
+        Self { labels: labels.into_boxed_slice(), hash }
     }
 }
 
@@ -141,10 +151,8 @@ impl PartialOrd for Labels {
 /// By the names and values one after the other, as Prometheus orders the series of a range query.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let parts = |labels: &Self| {
-            labels.labels.iter().map(|l| (l.name.clone(), l.value.clone())).collect::<Vec<_>>()
-        };
-        parts(self).cmp(&parts(other))
+        let parts = |label: &'_ Label| (Rc::clone(&label.0.name), Rc::clone(&label.0.value));
+        self.labels.iter().map(parts).cmp(other.labels.iter().map(parts))
     }
 }
 
@@ -213,7 +221,7 @@ impl Subset {
         match self {
             Self::All => labels.hash,
             Self::Only(names) if names.is_empty() => 0,
-            _ => self.of(labels).fold(0u64, |sum, label| sum.wrapping_add(label.hash)),
+            _ => self.of(labels).fold(0u64, |sum, label| sum.wrapping_add(label.0.hash)),
         }
     }
 
