@@ -16,6 +16,7 @@ mod config;
 mod connect;
 mod credentials;
 mod failure;
+mod files;
 mod headers;
 mod mask;
 mod net;
