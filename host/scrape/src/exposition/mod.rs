@@ -18,7 +18,8 @@ pub const MAX_LABELS: usize = 256;
 pub const MAX_NAME_BYTES: usize = 1 << 10;
 /// The longest value of a label: room for a statement or a command line, which rules may cut or drop.
 pub const MAX_VALUE_BYTES: usize = 64 << 10;
-/// The longest text of `# HELP`: it is a sentence.
+/// Of a text of `# HELP`, which is a sentence, so many bytes are read at most: four times what the series store keeps.
+/// What is longer is cut, since no sample depends on it.
 pub const MAX_HELP_BYTES: usize = 4 << 10;
 
 /// How a page is written.
@@ -108,7 +109,7 @@ pub enum Entry<'a> {
     Help {
         /// The family's name.
         family: &'a str,
-        /// What it means.
+        /// What it means; cut at [`MAX_HELP_BYTES`].
         text: Cow<'a, str>,
     },
     /// `# UNIT`, of OpenMetrics.
