@@ -58,8 +58,10 @@ pub struct Page {
     pub content_type: String,
     /// How the body is compressed, in small letters; empty when it is not.
     pub content_encoding: String,
-    /// The body, as far as it was read.
+    /// The body, as far as it was read. With the status 200 it is as it came, and may hold what the mask hides.
     pub body: Vec<u8>,
+    /// What must not be quoted of the page and its head.
+    pub mask: Mask,
 }
 
 impl Page {
@@ -290,6 +292,7 @@ impl Ready {
             content_type: text(&head.headers, CONTENT_TYPE).trim().to_owned(),
             content_encoding: text(&head.headers, CONTENT_ENCODING).trim().to_ascii_lowercase(),
             body: read,
+            mask: self.mask.clone(),
         })
     }
 

@@ -31,4 +31,5 @@ pub use client::{Client, ClientError, Page, Request};
 pub use compression::{Compression, gzip};
 pub use config::{BasicAuth, Config, Url, UrlError};
 pub use headers::Headers;
+pub use mask::Mask;
 pub use net::Net;

@@ -199,12 +199,39 @@ pub enum Fault {
         /// Its bound, with the unit.
         most: &'static str,
     },
+    /// What is wrong cannot be told without quoting what must not be shown. No parser says it; who knows the secrets does.
+    #[error(
+        "is malformed; it is not quoted, since a password, a token or a header of the request stands in it"
+    )]
+    Secret,
     /// OpenMetrics without its end: the page was cut off.
     #[error("the page ends without `# EOF`")]
     NoEnd,
     /// OpenMetrics beyond its end.
     #[error("something stands behind `# EOF`")]
     BehindEnd,
+}
+
+impl Fault {
+    /// Whether the message has something of the page in it.
+    pub fn is_quote(&self) -> bool {
+        match self {
+            Self::Expected { .. }
+            | Self::LabelTwice { .. }
+            | Self::Number { .. }
+            | Self::Time { .. }
+            | Self::Kind { .. }
+            | Self::Unit { .. } => true,
+            Self::NoText
+            | Self::Ends { .. }
+            | Self::QuotedName
+            | Self::NameLabel
+            | Self::TooLarge { .. }
+            | Self::Secret
+            | Self::NoEnd
+            | Self::BehindEnd => false,
+        }
+    }
 }
 
 /// Goes through a page line by line. After an error there is nothing more.
