@@ -1,6 +1,7 @@
 //! The targets. Whoever adds a parser of outside bytes adds one here.
 
 mod agent;
+mod api;
 mod journal;
 mod plugins;
 mod promtest;
@@ -20,6 +21,7 @@ pub const TARGETS: &[Target] = &[
     agent::SELECTOR,
     agent::UNITS,
     agent::ESCAPE,
+    api::PARAMETERS,
     sources::FRAMING,
     sources::ASSEMBLER,
     sources::CHECKPOINT,

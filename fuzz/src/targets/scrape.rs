@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use picket::model::Sample;
+use picket_http::Mask;
 use picket_scrape::exposition::{Entry, Format, MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES, Parser};
 use picket_scrape::targets::{Defaults, Group, parse, resolve};
 use picket_scrape::{Page, Round, Rules, Series};
@@ -72,7 +73,7 @@ fn twice(format: Format, data: &[u8]) -> u64 {
     let target = resolve(&defaults, &[group]).expect("this is a target").remove(0);
     let (rules, mut series) = (Rules::default(), Series::default());
     let mut take = |time, body: &[u8]| {
-        let page = Ok(Page { format, body: body.to_vec() });
+        let page = Ok(Page { format, body: body.to_vec(), mask: Mask::default() });
         rules.take(&target, &mut series, Round { time, took: Duration::ZERO, page }, usize::MAX).samples
     };
     let stale = |samples: &[Sample]| samples.iter().filter(|sample| sample.is_stale()).count();

@@ -19,6 +19,7 @@ use super::answer::retry_after;
 use super::connect::{Connector, Tls};
 use super::credentials::authorization;
 use super::failure::{place, sorted};
+use super::files::Files;
 use super::mask::Mask;
 use super::proxies::Proxies;
 use super::{Answer, Config, ConfigError, MAX_ANSWER, MAX_TIMEOUT, MIN_TIMEOUT, NoAnswer, Url};
@@ -57,8 +58,10 @@ pub struct Page {
     pub content_type: String,
     /// How the body is compressed, in small letters; empty when it is not.
     pub content_encoding: String,
-    /// The body, as far as it was read.
+    /// The body, as far as it was read. With the status 200 it is as it came, and may hold what the mask hides.
     pub body: Vec<u8>,
+    /// What must not be quoted of the page and its head.
+    pub mask: Mask,
 }
 
 impl Page {
@@ -72,7 +75,8 @@ impl Page {
 /// A client for one receiver, or for several that are reached alike. It keeps connections open between requests.
 ///
 /// Its methods block, and must not be called on a thread of the runtime. After a failure of TLS, a broken TLS
-/// connection, a 401 or a 403 the next request reads certificates, passwords and tokens anew.
+/// connection, a 401 or a 403 the next request reads certificates, passwords and tokens anew and makes a new connection:
+/// at once when one of their files has changed, and else once a minute.
 pub struct Client {
     net: Net,
     config: Config,
@@ -87,6 +91,8 @@ struct Ready {
     /// For every request: those of the operator, and the agent's name.
     headers: HeaderMap,
     authorization: Option<HeaderValue>,
+    /// Where all of it came from.
+    files: Files,
     /// What no answer may show.
     mask: Mask,
     timeout: Duration,
@@ -211,7 +217,10 @@ impl Client {
             Err(_) => false,
         };
         if is_stale {
-            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let mut kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            // Who sent a request beside this one may have read all anew already: then that is kept.
+            kept.take_if(|ready| ready.files.may_have_changed(&self.config, now));
         }
     }
 }
@@ -237,7 +246,7 @@ async fn within<T, F: Future<Output = Result<T, NoAnswer>>>(
 
 impl Ready {
     fn new(config: &Config) -> Result<Self, ClientError> {
-        let timeout = config.timeout.0;
+        let (timeout, files) = (config.timeout.0, Files::look(config));
         let proxies = Proxies::new(config.proxy.as_deref());
         let connector = Connector::new(proxies, Tls::new(&config.tls)?, timeout);
         let mut headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(AGENT))]);
@@ -253,7 +262,7 @@ impl Ready {
         let mut mask = Mask::default();
         config.headers.mask(&mut mask);
         let authorization = authorization(config, &mut mask)?;
-        Ok(Self { connections, connector, headers, authorization, mask, timeout })
+        Ok(Self { connections, connector, headers, authorization, files, mask, timeout })
     }
 
     async fn answer(&self, method: Method, request: Request) -> Result<Answer, NoAnswer> {
@@ -283,6 +292,7 @@ impl Ready {
             content_type: text(&head.headers, CONTENT_TYPE).trim().to_owned(),
             content_encoding: text(&head.headers, CONTENT_ENCODING).trim().to_ascii_lowercase(),
             body: read,
+            mask: self.mask.clone(),
         })
     }
 

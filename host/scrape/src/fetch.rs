@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
-use picket_http::{Client, ClientError, Config, Net, Url};
+use picket_http::{Client, ClientError, Config, Mask, Net, Url};
 
 use crate::ScrapeError;
 use crate::exposition::Format;
@@ -24,6 +24,8 @@ pub struct Page {
     pub format: Format,
     /// Uncompressed.
     pub body: Vec<u8>,
+    /// What must not be quoted of it: a target may say back what it was asked with.
+    pub mask: Mask,
 }
 
 /// Fetches pages of targets that are reached alike.
@@ -54,18 +56,16 @@ impl Fetcher {
         if page.body.len() > self.body {
             return Err(ScrapeError::Body { limit: self.body });
         }
-        let format = Format::of(&page.content_type).ok_or_else(|| ScrapeError::ContentType {
-            content_type: page.content_type.chars().take(100).flat_map(char::escape_debug).collect(),
-        })?;
+        let format = Format::of(&page.content_type)
+            .ok_or_else(|| ScrapeError::ContentType { content_type: shown(&page, &page.content_type) })?;
         let body = match page.content_encoding.as_str() {
             "" | "identity" => page.body,
             "gzip" => self.unpacked(&page.body)?,
             other => {
-                let shown: String = other.chars().take(40).flat_map(char::escape_debug).collect();
-                return Err(ScrapeError::Encoding { cause: format!("it is `{shown}`") });
+                return Err(ScrapeError::Encoding { cause: format!("it is `{}`", shown(&page, other)) });
             }
         };
-        Ok(Page { format, body })
+        Ok(Page { format, body, mask: page.mask })
     }
 
     fn unpacked(&self, packed: &[u8]) -> Result<Vec<u8>, ScrapeError> {
@@ -77,6 +77,11 @@ impl Fetcher {
             false => Ok(body),
         }
     }
+}
+
+/// The beginning of what stands in the page's head.
+fn shown(page: &picket_http::Page, text: &str) -> String {
+    page.mask.hidden(text).chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 /// As Prometheus writes it, for exporters that stop in time.

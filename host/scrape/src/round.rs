@@ -4,10 +4,11 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use picket_http::Mask;
 use picket_model::{Label, Sample};
 use picket_relabel as relabel;
 
-use crate::exposition::{self, Entry, Kind, Parser};
+use crate::exposition::{self, Entry, Fault, Kind, ParseError, Parser};
 use crate::labels::{NAME, split, with_targets};
 use crate::series::{Sight, key};
 use crate::{Page, ScrapeError, Series, Target};
@@ -148,8 +149,9 @@ impl Rules {
     ) -> Result<Read, ScrapeError> {
         let limit = if self.limits.samples == 0 { MAX_SAMPLES } else { self.limits.samples.min(MAX_SAMPLES) };
         let mut read = Read::default();
-        for entry in Parser::new(page.format, &page.body)? {
-            let found = match entry? {
+        let malformed = |error: ParseError| masked(error, page);
+        for entry in Parser::new(page.format, &page.body).map_err(malformed)? {
+            let found = match entry.map_err(malformed)? {
                 Entry::Sample(found) => found,
                 other => {
                     describe(&mut read.described, &other);
@@ -158,7 +160,7 @@ impl Rules {
             };
             counts.scraped += 1;
             let own_time = found.time_ms.filter(|_| self.honor_timestamps);
-            let Some(sample) = self.sample(target, time, &found)? else { continue };
+            let Some(sample) = self.sample(target, time, &found, &page.mask)? else { continue };
             counts.relabelled += 1;
             if counts.relabelled > limit {
                 // The rest is only counted, so that the message says by how much it is too much.
@@ -183,6 +185,7 @@ impl Rules {
         target: &Target,
         time: u64,
         found: &exposition::Sample<'_>,
+        mask: &Mask,
     ) -> Result<Option<Sample>, ScrapeError> {
         let mut labels = Vec::with_capacity(found.labels.len() + target.labels.len() + 1);
         labels.push(label(NAME, found.name));
@@ -194,16 +197,16 @@ impl Rules {
             }
             labels.retain(|label| !label.value.is_empty());
         }
-        self.limits.hold(&labels, found.name)?;
+        self.limits.hold(&labels, found.name, mask)?;
         match split(labels) {
             Some((name, labels)) => Ok(Some(Sample { name, labels, time, value: found.value })),
-            None => Err(ScrapeError::Nameless { metric: shown(found.name) }),
+            None => Err(ScrapeError::Nameless { metric: shown(found.name, mask) }),
         }
     }
 }
 
 impl Limits {
-    fn hold(&self, labels: &[Label], metric: &str) -> Result<(), ScrapeError> {
+    fn hold(&self, labels: &[Label], metric: &str, mask: &Mask) -> Result<(), ScrapeError> {
         let longest = |length: fn(&Label) -> usize| labels.iter().map(length).max().unwrap_or_default();
         for (what, limit, found) in [
             ("labels", self.labels, labels.len()),
@@ -211,7 +214,7 @@ impl Limits {
             ("bytes in a label's value", self.label_value, longest(|label| label.value.len())),
         ] {
             if limit > 0 && found > limit {
-                return Err(ScrapeError::Labels { metric: shown(metric), what, found, limit });
+                return Err(ScrapeError::Labels { metric: shown(metric, mask), what, found, limit });
             }
         }
         Ok(())
@@ -223,8 +226,17 @@ fn label(name: &str, value: &str) -> Label {
 }
 
 /// A metric's name for messages: it has a kilobyte at most, of which the beginning will do.
-fn shown(name: &str) -> String {
-    name.chars().take(100).collect()
+fn shown(name: &str, mask: &Mask) -> String {
+    mask.hidden(name).chars().take(100).collect()
+}
+
+/// As it may be told: nothing is quoted of a line in which the target says back what it was asked with.
+fn masked(error: ParseError, page: &Page) -> ParseError {
+    let line = page.body.split(|byte| *byte == b'\n').nth(error.line.saturating_sub(1)).unwrap_or_default();
+    match error.fault.is_quote() && page.mask.is_in(line) {
+        true => ParseError { fault: Fault::Secret, ..error },
+        false => error,
+    }
 }
 
 /// Notes what a line says of a family. Its lines stand together.

@@ -24,7 +24,7 @@ fn target() -> Target {
 }
 
 fn text(page: &str) -> Result<Page, ScrapeError> {
-    Ok(Page { format: Format::Text, body: page.as_bytes().to_vec() })
+    Ok(Page { format: Format::Text, body: page.as_bytes().to_vec(), mask: Default::default() })
 }
 
 /// A target over some scrapes, a second apart.
@@ -232,9 +232,13 @@ fn server(serve: impl FnOnce(&mut std::net::TcpStream, String) + Send + 'static)
 }
 
 fn fetch(url: &picket_http::Url, body: usize) -> Result<Page, ScrapeError> {
+    fetch_with(Config::default(), url, body)
+}
+
+fn fetch_with(mut config: Config, url: &picket_http::Url, body: usize) -> Result<Page, ScrapeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(None);
-    let mut config = Config { proxy: Some("none".to_owned()), ..Default::default() };
+    config.proxy = Some("none".to_owned());
     config.timeout.0 = Duration::from_secs(20);
     let fetcher = Fetcher::new(&config, &Net::new(runtime.handle().clone(), stopped), body).unwrap();
     runtime.block_on(fetcher.fetch(url))
@@ -276,6 +280,40 @@ fn compressed_pages_are_read_within_the_same_bound() {
         fetch(&answering(whole("content-encoding: zstd\r\n", b"")), 100).unwrap_err().reason(),
         "format"
     );
+}
+
+#[test]
+fn what_a_target_says_back_of_the_request_is_in_no_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "hunter2_hunter2").unwrap();
+    let config = Config { bearer_token_file: Some(file), ..Default::default() };
+    let rules = Rules { limits: Limits { label_value: 3, ..Default::default() }, ..Default::default() };
+    for (content_type, page, reason) in [
+        ("text/plain", "a 1\nAUTHORIZATION\n", "malformed"),
+        ("text/plain", "a 1 TOKEN\n", "malformed"),
+        ("text/plain", "# TYPE a TOKEN\n", "malformed"),
+        ("text/plain", "a{TOKEN=\"\",TOKEN=\"\"} 1\n", "malformed"),
+        // What is quoted ends within the token.
+        ("text/plain", "a{x=\"1\"} a_number_that_is_none_at_all_TOKEN\n", "malformed"),
+        ("text/plain", "TOKEN 1\n", "label-limit"),
+        ("application/TOKEN", "a 1\n", "format"),
+    ] {
+        let url = server(move |stream, request| {
+            let head = request.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization"));
+            let authorization = head.unwrap_or_default();
+            let token = authorization.rsplit(' ').next().unwrap_or_default();
+            let said = |text: &str| text.replace("AUTHORIZATION", authorization).replace("TOKEN", token);
+            let head = format!("content-type: {}\r\n", said(content_type));
+            stream.write_all(&whole(&head, said(page).as_bytes())).unwrap();
+        });
+        let page = fetch_with(config.clone(), &url, 1000);
+        let round = Round { time: SECOND, took: Duration::ZERO, page };
+        let error = rules.take(&target(), &mut Series::default(), round, 10).outcome.unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]

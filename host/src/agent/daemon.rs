@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,8 +57,6 @@ pub(super) struct Parts {
     lanes: Lanes,
     feeder: Feeder,
     own_metrics: Every,
-    /// Whether a forwarder takes samples.
-    samples_wanted: Arc<AtomicBool>,
     maintenance: Every,
     sample_writer: Every,
 }
@@ -75,6 +72,7 @@ impl Daemon {
         let folders = Folders { data: checked.data_dir.clone(), cache: checked.data_dir.join("cache") };
         let reloads = telemetry::ReloadMetrics::new(&registry)?;
         let mut core = Core::start(&checked, &folders, registry)?;
+        core.committer.samples_wanted().set(takes_samples(&checked));
         let (lanes, feeder) = open_lanes(&checked, &core)?;
         let deps = drain::Deps {
             lanes: lanes.clone(),
@@ -111,21 +109,11 @@ impl Daemon {
             metrics: sources::metrics::Metrics::new(&core.registry)?,
         };
         let sources = Sources::start(checked.sources.clone(), deps)?;
-        let samples_wanted = Arc::new(AtomicBool::new(takes_samples(&checked)));
-        let own_metrics = take_own_metrics(&checked, &core, samples_wanted.clone())?;
+        let own_metrics = take_own_metrics(&checked, &core)?;
         let maintenance = maintain(&core)?;
         let sample_writer = write_samples(&core)?;
-        let parts = Parts {
-            sources,
-            archive,
-            forwarders,
-            lanes,
-            feeder,
-            own_metrics,
-            samples_wanted,
-            maintenance,
-            sample_writer,
-        };
+        let parts =
+            Parts { sources, archive, forwarders, lanes, feeder, own_metrics, maintenance, sample_writer };
         let parts = Arc::new(Mutex::new(Some(parts)));
         let shown = Arc::new(Shown::new(&checked, &core, parts.clone()));
         let daemon = Self { checked, options, core, parts, reloads, shown };
@@ -233,11 +221,12 @@ impl Daemon {
     fn reconfigure_parts(&self, checked: &Checked) -> Result<(), String> {
         let mut parts = lock(&self.parts);
         let Some(parts) = parts.as_mut() else { return Ok(()) };
+        // Before what is new brings samples.
+        self.core.committer.samples_wanted().set(takes_samples(checked));
         let sources = parts.sources.reconfigure(checked.sources.clone());
         parts.own_metrics.set_interval(own_metrics::interval(checked.sources.values()));
         let forwarders = parts.forwarders.reconfigure(checked.forwarders.clone(), LAST_DRAIN);
         parts.lanes.set_readers(&readers(checked));
-        parts.samples_wanted.store(takes_samples(checked), Ordering::Relaxed);
         sources.map_err(|error| error.to_string())?;
         forwarders.map_err(|error| error.to_string())
     }
@@ -263,11 +252,11 @@ impl Daemon {
 }
 
 /// Takes the agent's own metrics into the series store from now on, and commits them while that is wanted.
-fn take_own_metrics(checked: &Checked, core: &Core, wanted: Arc<AtomicBool>) -> anyhow::Result<Every> {
+fn take_own_metrics(checked: &Checked, core: &Core) -> anyhow::Result<Every> {
     let mut carrier = Carrier::new(core.committer.clone());
     let carry = Box::new(move |samples| carrier.carry("the agent's own metrics", samples));
-    let mut own_metrics =
-        OwnMetrics::new(&core.registry, core.series.clone(), own_metrics::Upstream { wanted, carry })?;
+    let upstream = own_metrics::Upstream { wanted: core.committer.samples_wanted(), carry };
+    let mut own_metrics = OwnMetrics::new(&core.registry, core.series.clone(), upstream)?;
     let interval = own_metrics::interval(checked.sources.values());
     Every::start("own metrics", interval, move || own_metrics.take(now_nanos()))
         .context("no thread can be started for the agent's own metrics; raise the limit of processes")

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use picket_series::Store;
@@ -17,6 +16,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry};
 
 use crate::model::{Label, STALE_NAN, Sample};
+use crate::pipeline::commit::SamplesWanted;
 use crate::pipeline::live::STEP;
 use crate::sources::SourceConfig;
 use crate::telemetry;
@@ -37,7 +37,7 @@ const OF_PLUGINS: &str = "picket_plugin_";
 /// The way to the forwarders.
 pub(super) struct Upstream {
     /// Whether one of them takes samples.
-    pub(super) wanted: Arc<AtomicBool>,
+    pub(super) wanted: SamplesWanted,
     /// Commits samples and says how many are lost.
     pub(super) carry: Box<dyn FnMut(Vec<Sample>) -> usize + Send>,
 }
@@ -109,7 +109,7 @@ impl OwnMetrics {
             zero: taken.map(|taken| taken + STEP).filter(|zero| *zero < now),
             known: HashMap::with_capacity(self.known.len()),
             before: std::mem::take(&mut self.known),
-            samples: self.upstream.wanted.load(Ordering::Relaxed).then(Vec::new),
+            samples: self.upstream.wanted.get().then(Vec::new),
         };
         let mut dropped = 0;
         let mut room = MAX_SERIES;

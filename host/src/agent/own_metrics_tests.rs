@@ -14,7 +14,7 @@ const SECOND: u64 = 1_000_000_000;
 struct Given {
     registry: Registry,
     own: OwnMetrics,
-    wanted: Arc<AtomicBool>,
+    wanted: SamplesWanted,
     carried: Arc<Mutex<Vec<Sample>>>,
 }
 
@@ -23,7 +23,8 @@ fn given() -> Given {
     let clock = Arc::new(|| 1_000 * SECOND);
     let metrics = picket_series::Metrics::new(&Registry::new()).unwrap();
     let store = Arc::new(Store::new(picket_series::Config::default(), clock, metrics));
-    let (wanted, carried) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let (wanted, carried) = (SamplesWanted::default(), Arc::new(Mutex::new(Vec::new())));
+    wanted.set(false);
     let into = carried.clone();
     let carry = Box::new(move |samples: Vec<Sample>| {
         into.lock().unwrap().extend(samples);
@@ -87,7 +88,7 @@ fn they_go_upstream_only_while_a_forwarder_takes_samples() {
     given.registry.register(Box::new(up.clone())).unwrap();
     up.with_label_values(&["p"]).set(1);
     for (time, wanted) in [(900, false), (915, true), (930, false)] {
-        given.wanted.store(wanted, Ordering::Relaxed);
+        given.wanted.set(wanted);
         given.own.take(time * SECOND);
     }
     assert_eq!(carried(&given, "up"), [(915, Some(1.0))]);
@@ -98,7 +99,7 @@ fn they_go_upstream_only_while_a_forwarder_takes_samples() {
 #[test]
 fn what_is_gone_ends_and_can_come_back() {
     let mut given = given();
-    given.wanted.store(true, Ordering::Relaxed);
+    given.wanted.set(true);
     let calls = IntCounterVec::new(Opts::new("calls_total", "C."), &["plugin"]).unwrap();
     given.registry.register(Box::new(calls.clone())).unwrap();
     calls.with_label_values(&["p"]).inc();

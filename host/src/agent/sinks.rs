@@ -48,9 +48,9 @@ impl Checkpoints for CommittedCheckpoints {
     }
 }
 
-/// Samples of `host` and `prometheus` sources: put into the series store and committed. In this order, so that rules hold
-/// over the host also while nothing can be committed, which is when they are needed. What is not among the samples
-/// of a time, and was the time before, has ended.
+/// Samples of `host` and `prometheus` sources: put into the series store, and committed while a forwarder takes samples.
+/// In this order, so that rules hold over the host also while nothing can be committed, which is when they are needed.
+/// What is not among the samples of a time, and was the time before, has ended.
 pub(super) struct CommittedSamples {
     committer: Committer,
     series: Arc<SeriesStore>,

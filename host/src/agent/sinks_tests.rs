@@ -222,35 +222,62 @@ fn committed(committer: &Committer) -> Vec<(u64, String)> {
 
 const SECOND: u64 = 1_000_000_000;
 
-#[test]
-fn series_of_the_host_end_with_what_they_measure_and_with_their_source() {
-    let scene = Scene::new();
+/// A sink that commits on this machine, and the store that it fills.
+fn sink(scene: &Scene) -> (CommittedSamples, Arc<SeriesStore>) {
     let registry = Registry::new();
     let metrics = picket_series::Metrics::new(&registry).unwrap();
     let clock: Clock = Arc::new(|| 1_000 * SECOND);
     let series = Arc::new(SeriesStore::new(picket_series::Config::default(), clock, metrics));
     let live = LiveSeries::new(&registry).unwrap();
-    let sink = CommittedSamples::new(scene.committer.clone(), series.clone(), live);
-    let samples = |second: u64, names: &[&str]| {
-        let sample = |name: &&str| Sample {
-            name: (*name).to_owned(),
-            labels: Vec::new(),
-            time: second * SECOND,
-            value: 1.0,
-        };
-        names.iter().map(sample).collect::<Vec<_>>()
+    (CommittedSamples::new(scene.committer.clone(), series.clone(), live), series)
+}
+
+/// A sample of each name.
+fn samples(second: u64, names: &[&str]) -> Vec<Sample> {
+    let sample = |name: &&str| Sample {
+        name: (*name).to_owned(),
+        labels: Vec::new(),
+        time: second * SECOND,
+        value: 1.0,
     };
-    sink.samples("h", samples(900, &["a", "b"])).unwrap();
-    sink.samples("h", samples(915, &["a"])).unwrap();
-    let expected = [(900, "a"), (900, "b"), (915, "a"), (915, "-b")];
-    assert_eq!(committed(&scene.committer), expected.map(|(second, name)| (second, name.to_owned())));
+    names.iter().map(sample).collect()
+}
+
+/// The samples of `a` and `b` that rules see, as far as these have not ended.
+fn shown(series: &SeriesStore) -> Vec<f64> {
     let matcher =
         picket_series::Matcher { name: "__name__".into(), op: picket_series::Op::Regex, value: "a|b".into() };
     let wanted = picket_series::Wanted::OfLive;
     let request = picket_series::Request { selector: vec![matcher], start: 0, end: u64::MAX, wanted };
     let bounds = picket_series::Bounds { max_samples: 10, deadline: None };
-    let shown = series.select(&[request], bounds).unwrap();
-    assert_eq!(shown.values, [1.0, 1.0], "rules see `a` alone");
+    series.select(&[request], bounds).unwrap().values
+}
+
+#[test]
+fn samples_are_committed_only_while_a_forwarder_takes_them() {
+    let scene = Scene::new();
+    let (sink, series) = sink(&scene);
+    for (second, wanted) in [(900, false), (915, true), (930, false)] {
+        scene.committer.samples_wanted().set(wanted);
+        sink.samples("h", samples(second, &["a"])).unwrap();
+        sink.scraped("t", samples(second, &["b"])).unwrap();
+    }
+    assert_eq!(shown(&series).len(), 6, "rules hold over them all the same");
+    sink.ended("h");
+    assert_eq!(shown(&series).len(), 3, "and they end");
+    let expected = [(915, "a"), (915, "b")];
+    assert_eq!(committed(&scene.committer), expected.map(|(second, name)| (second, name.to_owned())));
+}
+
+#[test]
+fn series_of_the_host_end_with_what_they_measure_and_with_their_source() {
+    let scene = Scene::new();
+    let (sink, series) = sink(&scene);
+    sink.samples("h", samples(900, &["a", "b"])).unwrap();
+    sink.samples("h", samples(915, &["a"])).unwrap();
+    let expected = [(900, "a"), (900, "b"), (915, "a"), (915, "-b")];
+    assert_eq!(committed(&scene.committer), expected.map(|(second, name)| (second, name.to_owned())));
+    assert_eq!(shown(&series), [1.0, 1.0], "rules see `a` alone");
     sink.ended("another");
     sink.ended("h");
     let committed = committed(&scene.committer);

@@ -115,6 +115,22 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
+fn a_lane_that_nothing_came_into_for_long_goes_on_with_its_next_number() {
+    let mut node = Node::start(11, Config::default());
+    node.commit(1, 3);
+    // As while no forwarder takes samples, over some segments of the journal.
+    for _ in 0..200 {
+        node.commit(2, 0);
+    }
+    node.settle();
+    node.restart(vec![]);
+    node.commit(0, 2);
+    node.settle();
+    let (samples, lost, _) = node.read(Lane::Samples, Place::default());
+    assert_eq!((samples, lost), ((0..5).collect(), Lost::default()));
+}
+
+#[test]
 fn events_and_samples_come_apart_and_in_order() {
     let mut node = Node::start(1, Config::default());
     for _ in 0..10 {

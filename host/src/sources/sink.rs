@@ -4,7 +4,7 @@ use picket_scrape::Described;
 
 use crate::model::Sample;
 
-/// Who feeds the series store and commits samples.
+/// Who feeds the series store, and commits samples while somebody upstream takes them; that nobody does is no error.
 pub trait SampleSink: Send + Sync {
     /// All samples that a source has of one time: what it had before and has no more has ended. The error says that
     /// upstream does not get them.

@@ -1,5 +1,6 @@
 //! Metrics of the agent as a whole; those of its parts stand beside the code they count.
 
+use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::process::ProcessCollector;
@@ -14,6 +15,15 @@ pub fn registry() -> Result<Registry, prometheus::Error> {
     registry.register(Box::new(build))?;
     registry.register(Box::new(ProcessCollector::new()?))?;
     Ok(registry)
+}
+
+/// Registers a metric and gives it back. Fails when one of its name is registered already.
+pub fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 /// Counts reloads of the configuration.

@@ -14,5 +14,5 @@ pub use escape::escape;
 pub use level::{LevelError, parse_level};
 pub use lines::{Line, lines};
 pub use log::{LogError, start_log};
-pub use metrics::{ReloadMetrics, registry};
+pub use metrics::{ReloadMetrics, registered, registry};
 pub use panics::{log_panics, panic_message};

@@ -69,3 +69,21 @@ fn all_metrics_go_upstream_and_end_with_what_makes_them() {
     assert!(!samples(&node, "picket_build_info").iter().any(is_marker));
     assert!(node.stop().success());
 }
+
+#[test]
+fn samples_are_kept_for_forwarders_only_while_one_takes_them() {
+    let mut node = Node::builder().install(&guest("watcher"), "watcher").config(WATCHED).start();
+    node.append("logs/a.log", b"a line\n");
+    let taken = || node.metric("picket_source_samples_total{source=\"host\"}");
+    let first = until("the host is measured", || Some(taken()).filter(|taken| *taken > 0.0));
+    until("it is measured again", || (taken() > first).then_some(()));
+    assert_eq!(node.metric("picket_lane_frames_total{lane=\"samples\"}"), 0.0, "nobody takes them");
+    assert_eq!(node.metric("picket_source_dropped_samples_total"), 0.0, "and none was lost");
+
+    node.configure(&format!("{UPSTREAM}{WATCHED}"));
+    assert_eq!(node.reload().status, 200);
+    for name in ["node_load1", "picket_build_info"] {
+        until(&format!("{name} goes upstream"), || (!samples(&node, name).is_empty()).then_some(()));
+    }
+    assert!(node.stop().success());
+}

@@ -173,3 +173,28 @@ fn a_refused_token_is_read_again() {
         assert_eq!(server.seen().len(), sent);
     }
 }
+
+#[test]
+fn a_receiver_that_always_refuses_costs_no_connection_each_time() {
+    let server = Server::answering(|_| status(403, "never"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "one").unwrap();
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    let rig = Rig::new(&format!("bearer_token_file = '{}'", file.display()));
+    let connections = || server.seen().iter().map(|seen| seen.connection).collect::<Vec<_>>();
+    for _ in 0..4 {
+        assert_eq!(rig.post(&server.url(), "x").unwrap().status, 403);
+        rig.settle();
+    }
+    assert_eq!(connections(), [0; 4]);
+    // Another token may open what that one did not, and the connection may have been made for the old one.
+    std::fs::write(&file, "two").unwrap();
+    for _ in 0..2 {
+        rig.post(&server.url(), "x").unwrap();
+        rig.settle();
+    }
+    assert_eq!(connections(), [0, 0, 0, 0, 0, 1]);
+    assert_eq!(server.seen()[5].header("authorization"), Some("Bearer two"));
+}

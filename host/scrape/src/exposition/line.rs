@@ -45,7 +45,7 @@ fn text_comment(mut cursor: Cursor<'_>) -> Result<Option<Entry<'_>>, Fault> {
     }
     cursor.skip_blanks();
     let entry = match word {
-        "HELP" => help(family, cursor.rest)?,
+        "HELP" => help(family, cursor.rest),
         _ => Entry::Kind { family, kind: text_kind(cursor.rest)? },
     };
     Ok(Some(entry))
@@ -62,11 +62,18 @@ fn text_kind(word: &str) -> Result<Kind, Fault> {
     }
 }
 
-fn help<'a>(family: &'a str, text: &'a str) -> Result<Entry<'a>, Fault> {
-    match text.len() > MAX_HELP_BYTES {
-        true => Err(Fault::TooLarge { what: "the help", most: "4 KiB" }),
-        false => Ok(Entry::Help { family, text: unescaped(text) }),
+fn help<'a>(family: &'a str, text: &'a str) -> Entry<'a> {
+    Entry::Help { family, text: unescaped(cut(text)) }
+}
+
+/// As much of a help text as is read, without half an escape at its end.
+fn cut(text: &str) -> &str {
+    if text.len() <= MAX_HELP_BYTES {
+        return text;
     }
+    let text = &text[..text.floor_char_boundary(MAX_HELP_BYTES)];
+    let backslashes = text.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    &text[..text.len() - backslashes % 2]
 }
 
 /// A line of OpenMetrics that is not its end. Between parts there is one blank.
@@ -102,7 +109,7 @@ fn metadata(mut cursor: Cursor<'_>) -> Result<Entry<'_>, Fault> {
         cursor.expect(' ', "a blank")?;
     }
     match word {
-        "HELP" => help(family, cursor.rest),
+        "HELP" => Ok(help(family, cursor.rest)),
         "TYPE" => Ok(Entry::Kind { family, kind: open_metrics_kind(cursor.rest)? }),
         _ => unit(family, cursor.rest),
     }

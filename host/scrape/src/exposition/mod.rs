@@ -18,7 +18,8 @@ pub const MAX_LABELS: usize = 256;
 pub const MAX_NAME_BYTES: usize = 1 << 10;
 /// The longest value of a label: room for a statement or a command line, which rules may cut or drop.
 pub const MAX_VALUE_BYTES: usize = 64 << 10;
-/// The longest text of `# HELP`: it is a sentence.
+/// Of a text of `# HELP`, which is a sentence, so many bytes are read at most: four times what the series store keeps.
+/// What is longer is cut, since no sample depends on it.
 pub const MAX_HELP_BYTES: usize = 4 << 10;
 
 /// How a page is written.
@@ -108,7 +109,7 @@ pub enum Entry<'a> {
     Help {
         /// The family's name.
         family: &'a str,
-        /// What it means.
+        /// What it means; cut at [`MAX_HELP_BYTES`].
         text: Cow<'a, str>,
     },
     /// `# UNIT`, of OpenMetrics.
@@ -198,12 +199,39 @@ pub enum Fault {
         /// Its bound, with the unit.
         most: &'static str,
     },
+    /// What is wrong cannot be told without quoting what must not be shown. No parser says it; who knows the secrets does.
+    #[error(
+        "is malformed; it is not quoted, since a password, a token or a header of the request stands in it"
+    )]
+    Secret,
     /// OpenMetrics without its end: the page was cut off.
     #[error("the page ends without `# EOF`")]
     NoEnd,
     /// OpenMetrics beyond its end.
     #[error("something stands behind `# EOF`")]
     BehindEnd,
+}
+
+impl Fault {
+    /// Whether the message has something of the page in it.
+    pub fn is_quote(&self) -> bool {
+        match self {
+            Self::Expected { .. }
+            | Self::LabelTwice { .. }
+            | Self::Number { .. }
+            | Self::Time { .. }
+            | Self::Kind { .. }
+            | Self::Unit { .. } => true,
+            Self::NoText
+            | Self::Ends { .. }
+            | Self::QuotedName
+            | Self::NameLabel
+            | Self::TooLarge { .. }
+            | Self::Secret
+            | Self::NoEnd
+            | Self::BehindEnd => false,
+        }
+    }
 }
 
 /// Goes through a page line by line. After an error there is nothing more.

@@ -74,7 +74,6 @@ fn what_is_wrong_is_told_with_its_line() {
     let too_many = format!("a{{{labels}}} 1");
     let long_name = format!("{} 1", most("a", MAX_NAME_BYTES + 1));
     let long_value = format!("a{{l=\"{}\"}} 1", most("a", MAX_VALUE_BYTES + 1));
-    let long_help = format!("# HELP a {}", most("a", MAX_HELP_BYTES + 1));
     for (page, said) in [
         ("a 1\n<html>", "line 2: a metric's name is expected, and `<html>` stands there"),
         ("a", "line 1: ends where"),
@@ -101,13 +100,33 @@ fn what_is_wrong_is_told_with_its_line() {
         (&too_many, "256 labels"),
         (&long_name, "1024 bytes"),
         (&long_value, "64 KiB"),
-        (&long_help, "4 KiB"),
     ] {
         let error = entries(Format::Text, page).unwrap_err().to_string();
         assert!(error.contains(said), "{said}: {error}");
     }
     let error = Parser::new(Format::Text, b"a 1\nb{x=\"\xff\"} 1\n").unwrap_err();
     assert_eq!(error.to_string(), "line 2: is no UTF-8 text");
+}
+
+#[test]
+fn a_long_help_is_cut_and_costs_no_sample() {
+    for (text, left) in [
+        ("a".repeat(MAX_HELP_BYTES), MAX_HELP_BYTES),
+        ("a".repeat(MAX_HELP_BYTES + 1), MAX_HELP_BYTES),
+        ("a".repeat(1 << 20), MAX_HELP_BYTES),
+        // Neither half a letter nor half an escape is left.
+        ("ä".repeat(MAX_HELP_BYTES), MAX_HELP_BYTES),
+        (format!("a{}", "ä".repeat(MAX_HELP_BYTES)), MAX_HELP_BYTES - 1),
+        (format!("a{}", "\\\\".repeat(MAX_HELP_BYTES)), MAX_HELP_BYTES / 2),
+        (format!("a{}", "\\n".repeat(MAX_HELP_BYTES)), MAX_HELP_BYTES / 2),
+    ] {
+        for (format, end) in [(Format::Text, ""), (Format::OpenMetrics, "# EOF\n")] {
+            let page = format!("# HELP m {text}\nm 1\n{end}");
+            let found = entries(format, &page).unwrap();
+            let [Entry::Help { text, .. }, Entry::Sample(_)] = &found[..] else { panic!("{found:?}") };
+            assert_eq!(text.len(), left);
+        }
+    }
 }
 
 #[test]

@@ -50,9 +50,15 @@ pub fn read(file: &Path) -> Result<Vec<Group>, FileError> {
 }
 
 /// The groups of a text; a message with the place when it has none.
+///
+/// An empty text is none: a file is empty while it is written in place, and somebody who wants no targets writes `[]`.
+/// Prometheus takes it as no targets in YAML, and refuses it in JSON.
 pub fn parse(text: &[u8], is_yaml: bool) -> Result<Vec<Group>, String> {
     if text.len() as u64 > MAX_FILE {
         return Err("it has more than 1 MiB".to_owned());
+    }
+    if text.trim_ascii().is_empty() {
+        return Err("it is empty, as if it were still being written; no targets are `[]`".to_owned());
     }
     if is_yaml {
         let text = std::str::from_utf8(text).map_err(|_| "it is no UTF-8 text".to_owned())?;
@@ -78,7 +84,9 @@ mod tests {
         assert_eq!(groups, parse(yaml, true).unwrap());
         assert_eq!(groups, parse(json, true).unwrap(), "JSON is YAML too");
         assert_eq!(groups[0].labels["y"], "two words");
-        assert_eq!(parse(b"[]", false).unwrap(), parse(b"", true).unwrap());
+        for (text, is_yaml) in [(&b"[]"[..], false), (b"[]", true), (b"# none\n", true), (b"---\n", true)] {
+            assert_eq!(parse(text, is_yaml).unwrap(), []);
+        }
     }
 
     #[test]
@@ -96,6 +104,9 @@ mod tests {
             (b"- targets: &a []\n- targets: *a", true, "line 2: aliases"),
             (b"- targets: [a\n", true, "is no YAML"),
             (b"\xff", true, "UTF-8"),
+            (b"", true, "it is empty"),
+            (b" \n", true, "it is empty"),
+            (b"", false, "it is empty"),
         ] {
             let error = parse(text, is_yaml).unwrap_err();
             assert!(error.contains(said), "{said}: {error}");

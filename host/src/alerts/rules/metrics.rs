@@ -4,6 +4,7 @@
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
 
 use super::Took;
+use crate::telemetry::registered;
 
 /// Groups of one plugin with metrics of their own, in the order of its setup: these metrics are kept as series too,
 /// and four times a hundred are what the host itself has. All others are counted together, under an empty name.
@@ -23,15 +24,10 @@ impl GroupMetrics {
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let labels = ["plugin", "group"];
         let counter = |name: &str, help: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), &labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &labels)?)
         };
-        let gauge = |name: &str, help: &str| {
-            let gauge = GaugeVec::new(Opts::new(name, help), &labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
+        let gauge =
+            |name: &str, help: &str| registered(registry, GaugeVec::new(Opts::new(name, help), &labels)?);
         Ok(Self {
             evaluations: counter("picket_rule_group_evaluations_total", "Evaluations of a group of rules.")?,
             failures: counter(

@@ -48,10 +48,10 @@ impl Form {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    #[cfg(test)]
-    pub(super) fn of(text: &str) -> Self {
+    /// What stands in a query string or in a form's body.
+    pub(super) fn of(text: impl AsRef<[u8]>) -> Self {
         let mut form = Self::default();
-        form.add(text.as_bytes());
+        form.add(text.as_ref());
         form
     }
 }

@@ -10,6 +10,7 @@
 mod answer;
 mod failure;
 mod form;
+pub mod judged;
 mod number;
 mod page;
 mod parameters;

@@ -9,7 +9,7 @@ use picket_journal::{Position, Tail};
 use super::core::Request;
 use super::floors::Floors;
 use super::thread::Message;
-use super::{Commit, CommitError, Drain, Health, Metrics, payload};
+use super::{Commit, CommitError, Drain, Health, Metrics, SamplesWanted, payload};
 
 type Reply = Receiver<Result<Position, CommitError>>;
 
@@ -24,6 +24,7 @@ pub struct Committer {
     pub(super) max_bytes: usize,
     pub(super) metrics: Metrics,
     pub(super) health: Health,
+    pub(super) samples_wanted: SamplesWanted,
 }
 
 impl Committer {
@@ -56,6 +57,11 @@ impl Committer {
     /// Whether commits work.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Whether samples are to be committed. Who makes commits leaves them out when they are not; nothing here does.
+    pub fn samples_wanted(&self) -> SamplesWanted {
+        self.samples_wanted.clone()
     }
 
     /// The readers' side of the journal.

@@ -6,6 +6,7 @@ use prometheus::{
 };
 
 use crate::state::Repairs;
+use crate::telemetry::registered;
 
 /// Metrics of commits, journal and state. Clones count together.
 #[derive(Debug, Clone)]
@@ -150,12 +151,4 @@ impl Metrics {
     pub(super) fn lost(&self, what: &str) {
         self.lost.with_label_values(&[what]).inc();
     }
-}
-
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

@@ -35,6 +35,7 @@ mod health;
 mod metrics;
 mod payload;
 mod thread;
+mod wanted;
 
 use std::time::Duration;
 
@@ -53,11 +54,12 @@ pub use metrics::{Metrics, disk_full};
 pub use payload::{DecodeError, Packed, frames, packed, writes};
 pub use picket_journal::{Position, Tail};
 pub use thread::{CommitThread, start};
+pub use wanted::SamplesWanted;
 
 /// What becomes durable together, or not at all.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Commit {
-    /// Results, for readers of the journal.
+    /// Results, for readers of the journal; samples are left out while nobody takes them ([`SamplesWanted`]).
     pub frames: Vec<Frame>,
     /// Changes of the state: plugin state, checkpoints, snapshots, alerts.
     pub writes: Vec<Write>,

@@ -9,7 +9,7 @@ use picket_journal::Journal;
 
 use super::core::{Core, Request};
 use super::health::Watch;
-use super::{CommitError, Committer, Config, GROUP_BYTES, Metrics};
+use super::{CommitError, Committer, Config, GROUP_BYTES, Metrics, SamplesWanted};
 use crate::state::State;
 
 /// Callers wait for their answer, all but the few of [`Committer::submit`], so hardly more than one commit per
@@ -36,8 +36,16 @@ pub fn start(
     let (sender, receiver) = bounded(QUEUE);
     let (health, tail) = (core.health(), core.journal().tail());
     let (lives, ended) = bounded(0);
-    let committer =
-        Committer { sender: sender.clone(), ended: ended.clone(), tail, floors, max_bytes, metrics, health };
+    let committer = Committer {
+        sender: sender.clone(),
+        ended: ended.clone(),
+        tail,
+        floors,
+        max_bytes,
+        metrics,
+        health,
+        samples_wanted: SamplesWanted::default(),
+    };
     let thread = std::thread::Builder::new().name("commit".into()).spawn(move || {
         let _lives = lives;
         run(core, &receiver)

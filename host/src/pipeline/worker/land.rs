@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::call::pause_after;
 use super::{LONE_CHECKPOINT, Worker};
-use crate::model::{Block, Digest, Frame, now_nanos};
+use crate::model::{Block, Digest, Frame, FrameKind, now_nanos};
 use crate::pipeline::batch::selected;
 use crate::pipeline::commit::{Commit, CommitError};
 use crate::pipeline::live::Owner;
+use crate::pipeline::results::Results;
 use crate::pipeline::round::Round;
 use crate::state::Write;
 
@@ -42,9 +43,10 @@ impl Worker {
         }
     }
 
-    /// Commits everything in `results`, with the checkpoints that waited for company. After a failure
-    /// nothing of it has happened, and the instance that made it is gone. What of a round is not done yet has to
-    /// be in `round`: a checkpoint must not pass it over.
+    /// Commits everything in `results`, with the checkpoints that waited for company; samples only while a forwarder
+    /// takes them, for the series store and the tap get them from here. After a failure nothing of it has happened,
+    /// and the instance that made it is gone. What of a round is not done yet has to be in `round`: a checkpoint must
+    /// not pass it over.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         self.snapshot_if_due();
         self.count_used();
@@ -60,11 +62,14 @@ impl Worker {
             self.results.write(checkpoint);
         }
         let results = std::mem::take(&mut self.results);
-        let notices = self.notices.iter().cloned().map(Frame::Notice);
-        let frames = results.frames.iter().cloned().chain(notices).collect();
-        let commit = Commit { frames, writes: results.writes.clone() };
-        match self.shared.committer.commit(commit) {
-            Ok(_) => {
+        let commit = self.to_be_committed(&results);
+        // What is left may be nothing, when a rule has recorded samples that nobody takes: that costs no sync.
+        let committed = match commit.frames.is_empty() && commit.writes.is_empty() {
+            true => Ok(()),
+            false => self.shared.committer.commit(commit).map(|_| ()),
+        };
+        match committed {
+            Ok(()) => {
                 self.lone_since = (!self.lone_checkpoints.is_empty()).then(Instant::now);
                 self.commit_failures = 0;
                 self.notices.clear();
@@ -86,6 +91,15 @@ impl Worker {
                 Err(error)
             }
         }
+    }
+
+    /// What of the results, and of the notices that wait, has to be durable.
+    fn to_be_committed(&self, results: &Results) -> Commit {
+        let samples_wanted = self.shared.committer.samples_wanted().get();
+        let is_wanted = |frame: &&Frame| samples_wanted || frame.kind() != FrameKind::Sample;
+        let notices = self.notices.iter().cloned().map(Frame::Notice);
+        let frames = results.frames.iter().filter(is_wanted).cloned().chain(notices).collect();
+        Commit { frames, writes: results.writes.clone() }
     }
 
     fn commit_failed(&mut self, error: &CommitError) {

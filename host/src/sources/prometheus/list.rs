@@ -132,7 +132,7 @@ mod tests {
         std::fs::write(&file, "[{\"targets\": [\"b:1\"]}]").unwrap();
         list.look().unwrap().unwrap();
         assert_eq!((hosts(&list), list.is_whole()), (vec!["a".to_owned(), "b".to_owned()], true));
-        for bad in ["[{\"targets\"", "[{\"targets\": [\"http://b\"]}]"] {
+        for bad in ["[{\"targets\"", "[{\"targets\": [\"http://b\"]}]", ""] {
             std::fs::write(&file, bad).unwrap();
             let unfit = list.look().unwrap().unwrap_err();
             assert_eq!(list.problem(&unfit).path, file);

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use crate::telemetry::registered;
+
 /// The metrics of all `prometheus` sources; each has the label `source`.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -16,14 +18,10 @@ impl Metrics {
     /// Registers all of them.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
         };
         let gauge = |name: &str, help: &str| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), &["source"])?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
+            registered(registry, IntGaugeVec::new(Opts::new(name, help), &["source"])?)
         };
         Ok(Self {
             results: counter(
