@@ -37,8 +37,10 @@ pub enum PatternError {
 /// # Errors
 /// [`PatternError`] for what Prometheus would refuse as well, and for what is beyond the bound.
 pub fn anchored(go: &str, most: usize) -> Result<Regex, PatternError> {
-    // A translation's brackets are balanced, so `a)(b` cannot become two good halves inside the anchors.
-    build(&format!("^(?s:{})$", translation::translate(go)?), most)
+    // By itself first: `a)(b` must not become two good halves inside the anchors.
+    translation::translate(go)?;
+    // A `\Q` that is not ended swallows the anchor and is refused, as in Prometheus.
+    build(&translation::translate(&format!("^(?s:{go})$"))?, most)
 }
 
 /// An expression that is looked for anywhere in a text, as by the functions of templates; `.` matches no line end.

@@ -10,8 +10,8 @@ use crate::PatternError;
 /// How often a part may be repeated by `{…}`; Go's bound.
 const MAX_REPEAT: u32 = 1000;
 
-/// The same expression in Rust's syntax. Its brackets are balanced but for groups that are never closed, which
-/// compiling refuses, with anchors around it or without.
+/// The same expression in Rust's syntax. It closes no group that it has not opened; one that it leaves open is
+/// refused when it is compiled.
 pub(crate) fn translate(go: &str) -> Result<String, PatternError> {
     Translation::of(go).map_err(PatternError::Syntax)
 }
