@@ -1,5 +1,6 @@
 //! One evaluation of a `.test` file with what is expected of it.
 
+use picket_pattern::MAX_COMPILED_BYTES;
 use regex::Regex;
 
 use crate::duration::parse_duration;
@@ -225,7 +226,8 @@ fn text(text: &str) -> Result<Pattern, String> {
 }
 
 fn regex(text: &str) -> Result<Pattern, String> {
-    Regex::new(text.trim()).map(Pattern::Regex).map_err(|error| error.to_string().replace('\n', " "))
+    let built = picket_pattern::search(text.trim(), MAX_COMPILED_BYTES);
+    built.map(Pattern::Regex).map_err(|error| error.to_string())
 }
 
 /// `msg: TEXT`, `regex: PATTERN`, or nothing.

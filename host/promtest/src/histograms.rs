@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
 
 use crate::cases::{Case, Results};
 use crate::scan::Cursor;
@@ -80,8 +80,7 @@ impl Selector {
     fn may_match(&self, labels: &Labels) -> bool {
         self.0.iter().all(|matcher| {
             let value = labels.get(&matcher.name).map_or("", String::as_str);
-            let matches =
-                || Regex::new(&format!("^(?s:{})$", matcher.value)).map(|regex| regex.is_match(value));
+            let matches = || anchored(&matcher.value, MAX_COMPILED_BYTES).map(|regex| regex.is_match(value));
             match matcher.operator {
                 "=" => value == matcher.value,
                 "!=" => value != matcher.value,

@@ -10,7 +10,6 @@
 mod case;
 mod check;
 mod config;
-mod pattern;
 mod template;
 
 use md5::{Digest as _, Md5};
@@ -19,7 +18,6 @@ use regex::Regex;
 
 pub use check::is_label_name;
 pub use config::{Action, Rule, UnknownAction};
-pub use pattern::MAX_REGEX_BYTES;
 use template::{Template, cut};
 
 #[cfg(test)]
@@ -29,6 +27,10 @@ mod tests;
 pub const MAX_RULES: usize = 64;
 /// The most labels that one rule joins.
 pub const MAX_SOURCE_LABELS: usize = 32;
+/// The longest expression. Prometheus' own documentation has none above 200 bytes.
+pub const MAX_REGEX_BYTES: usize = 4 << 10;
+/// Bytes that one compiled expression may take, and its cache as many.
+const MAX_COMPILED_BYTES: usize = 2 << 20;
 /// The most labels that rules make: four times of what a series may have, since attributes of findings and the
 /// labels that begin with `__` count as well.
 pub const MAX_LABELS: usize = 256;
@@ -89,7 +91,7 @@ impl Rules {
 impl Compiled {
     fn new(rule: &Rule) -> Result<Self, check::Mistake> {
         check::check(rule)?;
-        let regex = pattern::compile(&rule.regex)
+        let regex = compile(&rule.regex)
             .map_err(|what| ("regex", format!("error parsing regexp `{}`: {what}", cut(&rule.regex, 200))))?;
         let (target, replacement) = (Template::parse(&rule.target_label), Template::parse(&rule.replacement));
         Ok(Self { rule: rule.clone(), regex, target, replacement })
@@ -143,6 +145,13 @@ impl Compiled {
             set(labels, &name, value);
         }
     }
+}
+
+fn compile(regex: &str) -> Result<Regex, String> {
+    if regex.len() > MAX_REGEX_BYTES {
+        return Err(format!("it is longer than {MAX_REGEX_BYTES} bytes"));
+    }
+    picket_pattern::anchored(regex, MAX_COMPILED_BYTES).map_err(|error| error.to_string())
 }
 
 /// A label's value; empty when there is none.

@@ -1,6 +1,7 @@
 //! Rules as Prometheus 2.42 applied them to the same labels, and what it refused, in its words.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use picket_pattern::testing::CASES;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -220,56 +221,12 @@ fn values_that_double_and_labels_that_multiply_stay_within_their_bounds() {
     assert!(result.iter().all(|label| label.name.len() <= MAX_NAME_BYTES));
 }
 
-/// Whether a Go expression matches a whole text.
-#[track_caller]
-fn matches(go: &str, text: &str, expected: bool) {
-    let regex = pattern::compile(go).unwrap_or_else(|error| panic!("{go}: {error}"));
-    assert_eq!(regex.is_match(text), expected, "{go} on {text:?}: {regex}");
-}
-
 #[test]
-fn expressions_mean_what_they_mean_in_go() {
-    matches(r"\d", "5", true);
-    matches(r"\d", "५", false);
-    matches(r"\D", "५", true);
-    matches(r"\w+", "aé", false);
-    matches(r"[\w-]+", "a-b", true);
-    matches(r"[^\W_]+", "ab9", true);
-    matches(r"[^\W_]+", "ab_", false);
-    matches(r"\s", "\u{a0}", false);
-    matches(r"[\s\S]", "\u{a0}", true);
-    matches(r"é\bb", "éb", true);
-    matches(r"a\Bb", "ab", true);
-    matches(r"\Qa.b\E.", "a.bx", true);
-    matches(r"\Qa.b\E.", "axbx", false);
-    matches(r"a\Q.*", "a.*", true);
-    matches(r"\<a\>", "<a>", true);
-    matches(r"a{,2}", "a{,2}", true);
-    matches(r"a{2}b{1,}c{0,1}", "aabb", true);
-    matches(r"x{", "x{", true);
-    matches(r"[a[b]", "[", true);
-    matches(r"[a&&b]+", "a&b", true);
-    matches(r"[+--]", ",", true);
-    matches(r"[a~~b]", "~", true);
-    matches(r"[]a]+", "]a", true);
-    matches(r"[^]a]", "b", true);
-    matches(r"[a-]+", "a-", true);
-    matches(r"[\]\\^-]+", r"]\^-", true);
-    matches(r"[[:alpha:]\pN]+", "aé", false);
-    matches(r"[[:^alpha:]]", "é", true);
-    matches(r"\p{Greek}\pL", "λé", true);
-    matches(r"[^\pL]", "é", false);
-    matches(r"\x41\x{e9}\101\.", "AéA.", true);
-    matches(r"(?i)straSSe", "STRASSE", true);
-    matches(r"(?i:a)b", "Ab", true);
-    matches(r"a.b", "a\nb", true);
-    matches(r"(?P<x>a)(?:b)", "ab", true);
-    matches(r"\Aa\z", "a", true);
-    matches("a b#c", "a b#c", true);
-    for wrong in
-        [r"\1", r"\y", r"\", "(?x)a", "(?u)a", "[a", "[b-a]", "(?=a)", r"\x{110000}", r"\x{+1}", r"\p{"]
-    {
-        assert!(pattern::compile(wrong).is_err(), "{wrong}");
+fn expressions_are_those_of_go() {
+    for case in CASES {
+        let wanted = json!({"source_labels": ["a"], "regex": case.pattern, "action": "keep"});
+        let found = Rules::new(&[rule(wanted)]).map(|rules| rules.apply(&mut labels(&[("a", case.value)])));
+        assert_eq!(found.ok(), case.expected, "{case:?}");
     }
 }
 
@@ -328,30 +285,10 @@ proptest! {
         }
     }
 
-    /// Quoted text matches itself and nothing else.
-    #[test]
-    fn quoted_text_is_literal(quoted in "[^\\\\]{0,20}", other in any::<String>()) {
-        let regex = pattern::compile(&format!(r"\Q{quoted}\E")).unwrap();
-        prop_assert!(regex.is_match(&quoted));
-        prop_assert_eq!(regex.is_match(&other), quoted == other);
-    }
-
-    /// A class of single characters matches these characters, whichever they are.
-    #[test]
-    fn a_class_holds_its_characters(inside in prop::collection::vec(any::<char>(), 1..8), other in any::<char>()) {
-        let escape = |char: char| if char.is_ascii_punctuation() { format!("\\{char}") } else { char.to_string() };
-        let class: String = inside.iter().copied().map(escape).collect();
-        let regex = pattern::compile(&format!("[{class}]")).unwrap();
-        for char in &inside {
-            prop_assert!(regex.is_match(&char.to_string()));
-        }
-        prop_assert_eq!(regex.is_match(&other.to_string()), inside.contains(&other));
-    }
-
     /// What is no reference stands for itself.
     #[test]
     fn a_template_without_a_dollar_sign_is_its_text(text in "[^$]{0,40}") {
-        let regex = pattern::compile("").unwrap();
+        let regex = Regex::new("").unwrap();
         let captures = regex.captures("").unwrap();
         prop_assert_eq!(Template::parse(&text).expand(&captures, 1000), text);
     }

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex::{Regex, RegexBuilder};
+use picket_pattern::MAX_COMPILED_BYTES;
+use regex::Regex;
 
 /// Matchers of one selector: more than any expression that people write.
 pub const MAX_MATCHERS: usize = 64;
 /// Bytes of a matcher's value: room for an alternation of a thousand host names.
 pub const MAX_PATTERN_BYTES: usize = 64 << 10;
-/// Bytes that one compiled regular expression may take, so that a guest cannot fill the host's
-/// memory with `.{1000}{1000}`.
-const MAX_COMPILED_BYTES: usize = 1 << 20;
 /// How many compiled regular expressions are kept: rules ask with the same ones every interval. Most take some
 /// kilobytes.
 const MAX_KEPT_PATTERNS: usize = 512;
@@ -125,18 +123,9 @@ impl Patterns {
     }
 }
 
-/// Anchored at both ends, and `.` matches a line end, as in Prometheus.
 fn compile(text: &str) -> Result<Regex, String> {
-    let build = |text: &str| {
-        RegexBuilder::new(text)
-            .size_limit(MAX_COMPILED_BYTES)
-            .dfa_size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|error| format!("`{}` is no usable regular expression: {error}", shorten(text)))
-    };
-    // By itself first: `a)|(b` is none, but would become one between the anchors.
-    build(text)?;
-    build(&format!("^(?s:{text})$"))
+    picket_pattern::anchored(text, MAX_COMPILED_BYTES)
+        .map_err(|error| format!("`{}` is no usable regular expression: {error}", shorten(text)))
 }
 
 fn shorten(text: &str) -> String {
@@ -151,6 +140,8 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use picket_pattern::testing::CASES;
+
     use super::*;
 
     fn matcher(op: Op, value: &str) -> Matcher {
@@ -173,6 +164,16 @@ mod tests {
         check(Op::NotRegex, "a.*", "abc", false);
         check(Op::Equal, "a", "a", true);
         check(Op::NotEqual, "a", "", true);
+    }
+
+    #[test]
+    fn regular_expressions_are_those_of_prometheus() {
+        for case in CASES {
+            let selector = [matcher(Op::Regex, case.pattern)];
+            let found =
+                Patterns::default().compile(&selector).map(|tests| tests[0].condition.matches(case.value));
+            assert_eq!(found.ok(), case.expected, "{case:?}");
+        }
     }
 
     fn check_refused(selector: &[Matcher], expected: &str) {

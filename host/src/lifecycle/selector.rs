@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use picket_pattern::MAX_COMPILED_BYTES;
+
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchOp {
@@ -83,7 +85,7 @@ impl FromStr for Selector {
 /// Whether the matcher refuses an absent label, so that a selector with it does not match everything.
 fn never_empty(matcher: &Matcher) -> bool {
     let matches_empty = |value: &str| {
-        regex::Regex::new(&format!("^(?:{value})$")).is_ok_and(|expression| expression.is_match(""))
+        picket_pattern::anchored(value, MAX_COMPILED_BYTES).is_ok_and(|expression| expression.is_match(""))
     };
     match matcher.op {
         MatchOp::Equal => !matcher.value.is_empty(),
@@ -135,13 +137,9 @@ impl<'a> Rest<'a> {
             .ok_or_else(|| format!("`=`, `!=`, `=~` or `!~` is missing behind `{name}`"))?;
         let value = self.quoted()?;
         if matches!(op, MatchOp::Regex | MatchOp::NotRegex)
-            && let Err(error) = regex::Regex::new(&format!("^(?:{value})$"))
+            && let Err(cause) = picket_pattern::anchored(&value, MAX_COMPILED_BYTES)
         {
-            let cause = error.to_string();
-            return Err(format!(
-                "`{value}` is no regular expression ({})",
-                cause.lines().last().unwrap_or_default().trim()
-            ));
+            return Err(format!("`{value}` is no regular expression ({cause})"));
         }
         Ok(Matcher { name, op, value })
     }
@@ -193,6 +191,7 @@ impl fmt::Display for Selector {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use picket_pattern::testing::CASES;
     use proptest::prelude::*;
 
     fn check(text: &str, expected: &str) {
@@ -211,6 +210,15 @@ mod tests {
         check(r#" up { job = "a" , x!~'b|c', } "#, r#"{__name__="up",job="a",x!~"b|c"}"#);
         check(r#"{__name__=~"node_.*"}"#, r#"{__name__=~"node_.*"}"#);
         check(r#"{a="q\"\\\n"}"#, r#"{a="q\"\\\n"}"#);
+    }
+
+    #[test]
+    fn regular_expressions_are_those_of_prometheus() {
+        for case in CASES {
+            let quoted = case.pattern.replace('\\', "\\\\").replace('"', "\\\"");
+            let found = format!("{{a=~\"{quoted}\"}}").parse::<Selector>();
+            assert_eq!(found.is_ok(), case.expected.is_some(), "{case:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -4,11 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use picket_pattern::MAX_COMPILED_BYTES;
 use promql_engine::{Labels, METRIC_NAME, MatchOp, Matcher, Request, Series, Wanted};
-use regex::{Regex, RegexBuilder};
-
-/// Bytes of a compiled regular expression, as in the store.
-const REGEX_BYTES: usize = 1 << 20;
+use regex::Regex;
 
 /// Recorded samples of one time.
 #[derive(Debug, Default)]
@@ -127,8 +125,7 @@ impl<'a> Test<'a> {
         let regex = match matcher.op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => {
-                let whole = format!("^(?s:{})$", matcher.value);
-                let built = RegexBuilder::new(&whole).size_limit(REGEX_BYTES).build();
+                let built = picket_pattern::anchored(&matcher.value, MAX_COMPILED_BYTES);
                 Some(built.map_err(|error| format!("`{}`: {error}", matcher.value))?)
             }
         };
@@ -145,6 +142,8 @@ impl<'a> Test<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use picket_pattern::testing::CASES;
+
     use super::*;
 
     fn request(op: MatchOp, value: &str, wanted: Wanted) -> Request {
@@ -178,6 +177,15 @@ mod tests {
             (&[0, 30_000, 60_000][..], &[1.0, 2.0, 7.0][..])
         );
         assert_eq!((found.len(), found[3].values[0]), (4, 8.0));
+    }
+
+    #[test]
+    fn regular_expressions_are_those_of_prometheus() {
+        for case in CASES {
+            let request = request(MatchOp::Regex, case.pattern, Wanted::All);
+            let found = Test::new(&request.matchers[0]).map(|test| test.holds(case.value));
+            assert_eq!(found.ok(), case.expected, "{case:?}");
+        }
     }
 
     #[test]

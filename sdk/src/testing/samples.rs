@@ -1,5 +1,6 @@
 //! The series store of a test: a list, searched from one end to the other.
 
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
 use regex::Regex;
 
 use crate::Timestamp;
@@ -116,9 +117,8 @@ fn compile(selector: &[Matcher]) -> Result<Vec<Test>, String> {
 
 impl Test {
     fn new(matcher: &Matcher) -> Result<Self, String> {
-        let regex = || {
-            Regex::new(&format!("^(?s:{})$", matcher.value)).map(Pattern::Regex).map_err(|e| e.to_string())
-        };
+        let regex =
+            || anchored(&matcher.value, MAX_COMPILED_BYTES).map(Pattern::Regex).map_err(|e| e.to_string());
         let pattern = match matcher.op {
             MatchOp::Equal | MatchOp::NotEqual => Pattern::Text(matcher.value.clone()),
             MatchOp::Regex | MatchOp::NotRegex => regex()?,

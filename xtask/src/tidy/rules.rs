@@ -180,6 +180,21 @@ pub(super) const WALLS: &[Wall] = &[
         reason: "the HTTP client knows nothing of what is sent and read through it",
     },
     Wall {
+        from: "host/pattern/",
+        not: &[
+            "picket",
+            "picket_forwarders",
+            "picket_journal",
+            "picket_model",
+            "picket_sandbox",
+            "picket_sdk",
+            "picket_series",
+            "tokio",
+        ],
+        except: &[],
+        reason: "it is compiled into plugins too, and knows expressions and not what is matched with them",
+    },
+    Wall {
         from: "host/relabel/",
         not: &["picket", "picket_forwarders", "picket_journal", "picket_sandbox", "picket_series", "tokio"],
         except: &[],

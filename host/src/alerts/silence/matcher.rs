@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use regex::{Regex, RegexBuilder};
+use picket_pattern::MAX_COMPILED_BYTES;
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Label;
@@ -12,8 +13,6 @@ use crate::model::Label;
 pub const MAX_NAME: usize = 200;
 /// Bytes of a value: those that a label of an alert has at most.
 pub const MAX_VALUE: usize = 4096;
-/// Bytes that one compiled regular expression may take, so that `.{1000}{1000}` fills no memory.
-const MAX_COMPILED: usize = 1 << 20;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +168,7 @@ impl Matcher {
             return Err(BadMatcher::Value { name, bytes });
         }
         let regex = || {
-            compile(&self.value)
+            picket_pattern::anchored(&self.value, MAX_COMPILED_BYTES)
                 .map_err(|cause| BadMatcher::Pattern { name: self.name.clone(), cause: cause.to_string() })
         };
         let condition = match self.op {
@@ -196,15 +195,6 @@ impl Test {
     }
 }
 
-/// Anchored at both ends, and `.` matches a line end, as in Prometheus.
-fn compile(text: &str) -> Result<Regex, regex::Error> {
-    let build =
-        |text: &str| RegexBuilder::new(text).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build();
-    // By itself first: `a)|(b` is none, but would become one between the anchors.
-    build(text)?;
-    build(&format!("^(?s:{text})$"))
-}
-
 fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len())
         && !name.starts_with(|first: char| first.is_ascii_digit())
@@ -219,6 +209,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use picket_pattern::testing::CASES;
     use proptest::prelude::*;
 
     use super::*;
@@ -273,6 +264,15 @@ mod tests {
         ] {
             let test = text.parse::<Matcher>().unwrap().test().unwrap();
             assert_eq!(test.holds(&labels), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn regular_expressions_are_those_of_prometheus() {
+        for case in CASES {
+            let labels = [Label { name: "job".into(), value: case.value.into() }];
+            let matcher = Matcher { name: "job".into(), op: Op::Regex, value: case.pattern.into() };
+            assert_eq!(matcher.test().map(|test| test.holds(&labels)).ok(), case.expected, "{case:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
 use promql_parser::label as parsed_label;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self as parsed, token};
@@ -14,20 +15,22 @@ use crate::labels::{METRIC_NAME, Subset};
 use crate::limits::{MAX_DURATION_MS, MAX_TIME_MS};
 use crate::operators;
 use crate::position::Position;
+use crate::rewrite;
 use crate::scan::Token;
 use crate::storage::{MatchOp, Matcher};
 
 /// Our tree of a parsed expression.
 pub(crate) fn lower(expr: &parsed::Expr, tokens: &[Token<'_>]) -> Result<Expr, Fault> {
-    Lowering { atoms: Atoms::of(tokens), selectors: 0 }.expr(expr)
+    Lowering { tokens, atoms: Atoms::of(tokens), selectors: 0 }.expr(expr)
 }
 
-pub(crate) struct Lowering {
+pub(crate) struct Lowering<'a> {
+    tokens: &'a [Token<'a>],
     atoms: Atoms,
     selectors: usize,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     pub(crate) fn expr(&mut self, expr: &parsed::Expr) -> Result<Expr, Fault> {
         match expr {
             parsed::Expr::Paren(paren) => self.expr(&paren.expr),
@@ -67,12 +70,20 @@ impl Lowering {
                 "\"or\" between label matchers is not PromQL, use a regular expression",
             ));
         }
-        let name = selector.name.iter().map(|name| Matcher {
-            name: METRIC_NAME.to_owned(),
-            op: MatchOp::Equal,
-            value: name.clone(),
-        });
-        let matchers = name.chain(selector.matchers.matchers.iter().map(matcher)).collect();
+        let mut matchers = Vec::with_capacity(selector.matchers.matchers.len() + 1);
+        let mut holds_for_none = true;
+        if let Some(value) = selector.name.clone() {
+            matchers.push(Matcher { name: METRIC_NAME.to_owned(), op: MatchOp::Equal, value });
+            holds_for_none = false;
+        }
+        for parsed in &selector.matchers.matchers {
+            let (matcher, takes_empty) = matcher(parsed, self.tokens, place)?;
+            matchers.push(matcher);
+            holds_for_none &= takes_empty;
+        }
+        if holds_for_none {
+            return Err(Fault::new(place, "vector selector must contain at least one non-empty matcher"));
+        }
         let shift = shift(selector.at.as_ref(), selector.offset.as_ref(), place)?;
         let id = self.selectors;
         self.selectors += 1;
@@ -164,14 +175,30 @@ fn want(expr: &Expr, wanted: Type, context: &str) -> Result<(), Fault> {
     Err(Fault::new(expr.place, message))
 }
 
-fn matcher(matcher: &parsed_label::Matcher) -> Matcher {
-    let op = match matcher.op {
-        parsed_label::MatchOp::Equal => MatchOp::Equal,
-        parsed_label::MatchOp::NotEqual => MatchOp::NotEqual,
-        parsed_label::MatchOp::Re(_) => MatchOp::Regex,
-        parsed_label::MatchOp::NotRe(_) => MatchOp::NotRegex,
+/// Our matcher of a selector at a place, and whether the empty text meets it.
+fn matcher(
+    matcher: &parsed_label::Matcher,
+    tokens: &[Token<'_>],
+    selector: Position,
+) -> Result<(Matcher, bool), Fault> {
+    let (op, is_negated) = match matcher.op {
+        parsed_label::MatchOp::Equal => (MatchOp::Equal, false),
+        parsed_label::MatchOp::NotEqual => (MatchOp::NotEqual, true),
+        parsed_label::MatchOp::Re(_) => (MatchOp::Regex, false),
+        parsed_label::MatchOp::NotRe(_) => (MatchOp::NotRegex, true),
     };
-    Matcher { name: matcher.name.clone(), op, value: matcher.value.clone() }
+    let (value, matches_empty) = match op {
+        MatchOp::Equal | MatchOp::NotEqual => (matcher.value.clone(), matcher.value.is_empty()),
+        MatchOp::Regex | MatchOp::NotRegex => {
+            let (place, value) = rewrite::pattern(&matcher.value, tokens)
+                .ok_or_else(|| Fault::new(selector, "the regular expression is no quoted text"))?;
+            let regex = anchored(&value, MAX_COMPILED_BYTES)
+                .map_err(|error| Fault::new(place, format!("error parsing regexp: {error}: `{value}`")))?;
+            let matches_empty = regex.is_match("");
+            (value, matches_empty)
+        }
+    };
+    Ok((Matcher { name: matcher.name.clone(), op, value }, matches_empty != is_negated))
 }
 
 fn shift(

@@ -10,7 +10,7 @@ use crate::labels::Subset;
 use crate::lower::Lowering;
 
 /// Our tree of a binary expression.
-pub(crate) fn lower(lowering: &mut Lowering, binary: &parsed::BinaryExpr) -> Result<Expr, Fault> {
+pub(crate) fn lower(lowering: &mut Lowering<'_>, binary: &parsed::BinaryExpr) -> Result<Expr, Fault> {
     let left = lowering.expr(&binary.lhs)?;
     let right = lowering.expr(&binary.rhs)?;
     let place = left.place;

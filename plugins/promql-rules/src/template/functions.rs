@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use regex::{Regex, RegexBuilder};
+use picket_pattern::MAX_COMPILED_BYTES;
+use regex::Regex;
 
 use super::builtin::wrong_number;
 use super::value::{Sample, Value};
@@ -42,9 +43,6 @@ pub(super) const NAMES: [&str; 29] = [
     "urlQueryEscape",
     "value",
 ];
-
-/// Bytes of a compiled regular expression: what a label's text is looked at with is small.
-const REGEX_BYTES: usize = 1 << 20;
 
 /// What functions need of the rule that is evaluated.
 pub(super) struct Context<'a> {
@@ -185,7 +183,7 @@ fn nanoseconds(seconds: f64) -> Result<i64, String> {
 }
 
 fn regex(pattern: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build();
+    let built = picket_pattern::search(pattern, MAX_COMPILED_BYTES);
     built.map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
 }
 

@@ -137,6 +137,8 @@ fn texts() {
         "{{ reReplaceAll \"(\\\\w+)\\\\.(.*)\" \"$2:$1\" \"a.b\" }} {{ match \"a+\" \"caat\" }}",
         "b:a true",
     );
+    // Expressions are Go's: `\\d` is ASCII, and braces that repeat nothing are themselves.
+    check("{{ reReplaceAll `\\d{id}` \"x\" \"5{id}\" }} {{ match `\\d` \"\u{096b}\" }}", "x false");
     check(
         "{{ graphLink \"up == 0\" }} {{ urlQueryEscape \"a b&c\" }}",
         "/graph?g0.expr=up+%3D%3D+0&g0.tab=0 a+b%26c",

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
+
 use super::block::{Block, Output, Row};
 use super::grid::Grid;
 use super::index::Index;
-use super::label_functions::anchored;
 use super::selector::Part;
 use super::{Evaluator, Failure};
 use crate::ast::{Expr, Node, Selector, Shift};
@@ -163,7 +164,8 @@ fn matches_all(matchers: &[Matcher]) -> Result<impl Fn(&Labels) -> bool, Failure
     for Matcher { name, op, value } in matchers {
         let value = value.clone();
         let regex = |pattern: &str| {
-            anchored(pattern).map_err(|error| Failure::Failed(format!("invalid regular expression: {error}")))
+            anchored(pattern, MAX_COMPILED_BYTES)
+                .map_err(|error| Failure::Failed(format!("invalid regular expression: {error}")))
         };
         let test: Test = match op {
             MatchOp::Equal => Box::new(move |text| text == value),

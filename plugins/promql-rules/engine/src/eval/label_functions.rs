@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use regex::Regex;
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
 
 use super::block::{Block, Row};
 use super::call::text;
@@ -11,9 +11,6 @@ use super::{Evaluator, Failure};
 use crate::ast::Expr;
 use crate::labels::{Label, METRIC_NAME};
 
-/// The memory a regular expression may take once compiled, in bytes: enough for long lists of names.
-const MAX_REGEX_BYTES: usize = 1 << 20;
-
 impl Evaluator<'_> {
     pub(crate) fn label_replace(&mut self, arguments: &[Expr], grid: Grid) -> Result<Block, Failure> {
         let [_, target, replacement, source, pattern] = arguments else {
@@ -21,7 +18,7 @@ impl Evaluator<'_> {
         };
         let (target, replacement, source) = (text(target), text(replacement), text(source));
         let pattern = text(pattern);
-        let regex = anchored(pattern).map_err(|_| {
+        let regex = anchored(pattern, MAX_COMPILED_BYTES).map_err(|_| {
             Failure::Failed(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
         if target.is_empty() {
@@ -72,7 +69,37 @@ fn set(row: &mut Row, target: &str, value: &str) {
     }
 }
 
-/// A regular expression for a whole text, as all of PromQL's are.
-pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(MAX_REGEX_BYTES).build()
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use picket_pattern::testing::CASES;
+
+    use crate::{Options, Request, Series, Storage, StorageError, Value, parse};
+
+    struct Nothing;
+
+    impl Storage for Nothing {
+        fn select(&mut self, requests: &[Request]) -> Result<Vec<Vec<Series>>, StorageError> {
+            Ok(vec![Vec::new(); requests.len()])
+        }
+    }
+
+    /// Whether `label_replace` finds the pattern in a label with this value; none when it refuses it.
+    fn found(pattern: &str, value: &str) -> Option<bool> {
+        let inner = format!("label_replace(vector(1), \"a\", {value:?}, \"\", \"\")");
+        let text = format!("label_replace({inner}, \"found\", \"yes\", \"a\", {pattern:?})");
+        let answer = parse(&text).unwrap().instant(0, &mut Nothing, &Options::default()).ok()?;
+        let Value::Vector(samples) = answer.value else { panic!("{text}: {:?}", answer.value) };
+        Some(samples[0].labels.get("found") == "yes")
+    }
+
+    #[test]
+    fn regular_expressions_are_those_of_prometheus() {
+        for case in CASES {
+            // In a text `\u{a0}` is written otherwise than in Rust.
+            if case.value != "\u{a0}" {
+                assert_eq!(found(case.pattern, case.value), case.expected, "{case:?}");
+            }
+        }
+    }
 }

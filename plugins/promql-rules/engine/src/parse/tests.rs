@@ -1,11 +1,33 @@
 //! What parses, what does not, and where the mistake is said to be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use picket_pattern::testing::CASES;
+
 use super::*;
 
 /// Line, column and message of an error.
 fn error(text: &str) -> String {
     parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn regular_expressions_are_those_of_prometheus() {
+    for case in CASES {
+        let text = format!("up + on () x{{job=~{:?}}}", case.pattern);
+        let found = parse(&text).map(|query| query.matchers()[1][1].value.clone());
+        assert_eq!(found.clone().ok().as_deref(), case.expected.map(|_| case.pattern), "{case:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_selector_does_not_select_everything() {
+    let message = "vector selector must contain at least one non-empty matcher";
+    for text in ["{}", "{a=~\".*\"}", "{a!~\".+\",b=\"\"}", "{a!~\"x\"}"] {
+        assert_eq!(error(&format!("1 + {text}")), format!("1:5: parse error: {message}"), "{text}");
+    }
+    for text in ["{a!~\".*\"}", "{a=~\".+\",b!~\"x\"}", "a{b=~\".*\"}", "info(a, {b=~\".*\"})"] {
+        assert!(parse(text).is_ok(), "{text}");
+    }
 }
 
 #[test]
@@ -25,6 +47,8 @@ fn an_error_names_the_place() {
             "a{b=\"c\", d}",
             "1:10: parse error: invalid label matcher, expected label matching operator after 'd'",
         ),
+        ("a{b=\"c\", d!~`(`}", "1:10: parse error: error parsing regexp: unclosed group: `(`"),
+        ("a{b=~\"\\é\"}", "1:6: parse error: unknown escape sequence 'é'"),
         ("a + \"x", "1:5: parse error: unterminated quoted string"),
         ("", "1:1: parse error: no expression found in input"),
     ];

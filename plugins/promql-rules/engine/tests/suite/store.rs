@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use picket_pattern::{MAX_COMPILED_BYTES, anchored};
 use promql_engine::{
     Label, Labels, MatchOp, Matcher, Request, STALE_MARKER, Series, Storage, StorageError, Wanted,
 };
-use regex::Regex;
 
 use crate::notation::{Line, Point};
 
@@ -79,7 +79,7 @@ type Test = Box<dyn Fn(&Labels) -> bool>;
 
 fn test(matcher: &Matcher) -> Result<Test, StorageError> {
     let Matcher { name, op, value } = matcher.clone();
-    let regex = Regex::new(&format!("^(?s:{value})$"));
+    let regex = anchored(&value, MAX_COMPILED_BYTES);
     Ok(match op {
         MatchOp::Equal => Box::new(move |labels| labels.get(&name) == value),
         MatchOp::NotEqual => Box::new(move |labels| labels.get(&name) != value),

@@ -1,58 +1,39 @@
-//! Go's regular expressions (RE2) for Rust's `regex`, so that a rule means here what it means to Prometheus.
+//! From Go's regular expressions (RE2) to those of Rust's `regex`. It compiles nothing.
 //!
 //! The two agree but for these: `\d`, `\w`, `\s` and `\b` are ASCII in Go; `\Q…\E` exists there only; a
-//! backslash before punctuation always makes it literal; `{` is literal unless it begins a repetition; and in
-//! `[…]` the signs `[`, `&&`, `--` and `~~` mean nothing. What Go knows and Rust does not is refused, nothing
+//! backslash before punctuation always makes it literal; `{` is literal unless it begins a repetition, of at most
+//! 1000; and in `[…]` the signs `[`, `&&`, `--` and `~~` mean nothing. What Go knows and Rust does not is refused, nothing
 //! is read in another sense. Source: <https://pkg.go.dev/regexp/syntax>.
 
-use regex::{Regex, RegexBuilder};
+use crate::PatternError;
 
-/// The longest expression. Prometheus' own documentation has none above 200 bytes.
-pub const MAX_REGEX_BYTES: usize = 4 << 10;
-/// The memory of one compiled expression, and of its cache: repetitions multiply, `(.{1000}){1000}` would take
-/// gigabytes.
-const MAX_COMPILED_BYTES: usize = 2 << 20;
+/// How often a part may be repeated by `{…}`; Go's bound.
+const MAX_REPEAT: u32 = 1000;
 
-/// The expression, anchored at both ends; `.` matches a line end too, as in Prometheus 3.
-pub(super) fn compile(go: &str) -> Result<Regex, String> {
-    if go.len() > MAX_REGEX_BYTES {
-        return Err(format!("it is longer than {MAX_REGEX_BYTES} bytes"));
-    }
-    let rust = Translation::of(go)?;
-    // By itself first: `a)(b` must not become two good halves inside the anchors.
-    build(&rust)?;
-    build(&format!("^(?s:{rust})$"))
-}
-
-fn build(rust: &str) -> Result<Regex, String> {
-    RegexBuilder::new(rust)
-        .size_limit(MAX_COMPILED_BYTES)
-        .dfa_size_limit(MAX_COMPILED_BYTES)
-        .build()
-        .map_err(|error| last_line(&error.to_string()))
-}
-
-/// A syntax error is drawn over several lines; the last one says what is wrong.
-fn last_line(text: &str) -> String {
-    let line = text.lines().last().unwrap_or_default().trim();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+/// The same expression in Rust's syntax. It closes no group that it has not opened; one that it leaves open is
+/// refused when it is compiled.
+pub(crate) fn translate(go: &str) -> Result<String, PatternError> {
+    Translation::of(go).map_err(PatternError::Syntax)
 }
 
 /// An expression that is being read, and what was made of it.
 struct Translation<'a> {
     rest: &'a str,
     out: String,
+    /// How many groups are open.
+    open: usize,
 }
 
 impl<'a> Translation<'a> {
     fn of(go: &'a str) -> Result<String, String> {
-        let mut translation = Self { rest: go, out: String::with_capacity(go.len() + 16) };
+        let mut translation = Self { rest: go, out: String::with_capacity(go.len() + 16), open: 0 };
         while let Some(next) = translation.next() {
             match next {
                 '\\' => translation.escape()?,
                 '[' => translation.class()?,
-                '{' if !begins_repetition(translation.rest) => translation.out.push_str("\\{"),
+                '{' => translation.brace()?,
                 '(' => translation.group()?,
+                ')' => translation.close()?,
                 other => translation.out.push(other),
             }
         }
@@ -79,8 +60,30 @@ impl<'a> Translation<'a> {
         self.out.push_str(&regex::escape(text));
     }
 
-    /// Rust has flags that Go has not.
+    /// Behind `{`: a repetition, or the sign itself.
+    fn brace(&mut self) -> Result<(), String> {
+        let Some((least, most)) = repetition(self.rest) else {
+            self.out.push_str("\\{");
+            return Ok(());
+        };
+        let is_possible = |count: &str| count.parse().is_ok_and(|count: u32| count <= MAX_REPEAT);
+        if !is_possible(least) || !(most.is_empty() || is_possible(most)) {
+            return Err(format!("invalid repeat count: at most {MAX_REPEAT} are possible"));
+        }
+        self.out.push('{');
+        Ok(())
+    }
+
+    /// Behind `)`.
+    fn close(&mut self) -> Result<(), String> {
+        self.open = self.open.checked_sub(1).ok_or("unexpected `)`")?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// Behind `(`. Rust has flags that Go has not.
     fn group(&mut self) -> Result<(), String> {
+        self.open += 1;
         self.out.push('(');
         if !self.rest.starts_with('?') || self.rest.starts_with("?P<") || self.rest.starts_with("?<") {
             return Ok(());
@@ -128,17 +131,29 @@ impl<'a> Translation<'a> {
         if let Some((_, class)) = perl.into_iter().find(|(letter, _)| self.skip(letter)) {
             return Ok(Some(class.to_owned()));
         }
-        let Some(sign) = ["p", "P"].into_iter().find(|sign| self.skip(sign)) else { return Ok(None) };
-        let name = match self.skip("{") {
-            true => {
-                let end = self.rest.find('}').ok_or("a `\\p{` is not closed")?;
-                let name = &self.rest[..end];
-                self.rest = &self.rest[end + 1..];
-                name.to_owned()
-            }
-            false => self.next().ok_or("it ends with `\\p`")?.to_string(),
+        if self.skip("p") {
+            self.unicode_class(false).map(Some)
+        } else if self.skip("P") {
+            self.unicode_class(true).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Behind `\p` or `\P`: `N`, `{Greek}` or `{^Greek}`.
+    fn unicode_class(&mut self, negated: bool) -> Result<String, String> {
+        let one = self.next().ok_or("it ends with `\\p`")?;
+        let (name, rest) = match one {
+            '{' => self.rest.split_once('}').ok_or("a `\\p{` is not closed")?,
+            _ => ("", self.rest),
         };
-        Ok(Some(format!("\\{sign}{{{name}}}")))
+        self.rest = rest;
+        let (name, is_other) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+        let sign = if negated == is_other { 'p' } else { 'P' };
+        match one {
+            '{' => Ok(format!("\\{sign}{{{name}}}")),
+            letter => Ok(format!("\\{sign}{{{letter}}}")),
+        }
     }
 
     /// Behind a backslash: what stands for one character.
@@ -206,7 +221,10 @@ impl<'a> Translation<'a> {
                 self.rest = &self.rest[1..];
                 high = self.class_character()?;
             }
-            self.out.push_str(&format!("\\x{{{:x}}}-\\x{{{:x}}}", u32::from(low), u32::from(high)));
+            self.out.push_str(&format!("\\x{{{:x}}}", u32::from(low)));
+            if high != low {
+                self.out.push_str(&format!("-\\x{{{:x}}}", u32::from(high)));
+            }
         }
     }
 
@@ -218,12 +236,15 @@ impl<'a> Translation<'a> {
     }
 }
 
-/// Behind `{`: whether it is `{2}`, `{2,}` or `{2,3}`.
-fn begins_repetition(rest: &str) -> bool {
-    let Some((inside, _)) = rest.split_once('}') else { return false };
+/// Behind `{`: the numbers of `{2}`, `{2,}` and `{2,3}`, the second one empty where there is none.
+fn repetition(rest: &str) -> Option<(&str, &str)> {
+    let (inside, _) = rest.split_once('}')?;
     let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    !least.is_empty() && digits(least) && digits(most)
+    // A leading zero makes it none.
+    let is_number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() < 2 || !text.starts_with('0'))
+    };
+    (!least.is_empty() && is_number(least) && is_number(most)).then_some((least, most))
 }
 
 fn code_point(digits: &str, radix: u32) -> Result<char, String> {
