@@ -23,8 +23,7 @@ use crate::metrics::Metrics;
 use crate::segment::Block;
 use crate::select::{Request, Select, Selection};
 
-/// How far ahead of the clock a sample's time may be. One wrong time far in the future would
-/// otherwise make every later sample of its series out of order.
+/// How far ahead of the clock a sample's time may be: clocks differ by less, and what is further ahead is a mistake.
 pub const MAX_AHEAD: Duration = Duration::from_secs(10 * 60);
 
 /// Requests of one selection: all selectors of some ten thousand rules.
@@ -131,8 +130,9 @@ impl Store {
     ///
     /// Times are kept in milliseconds, rounded down, and those of a series only rise. A sample that the series
     /// has already (same time, same value bit for bit) changes nothing; one of the same time with another value,
-    /// and one that is earlier than the last, are refused. When the clock was set back, what is further ahead
-    /// of it than [`MAX_AHEAD`] leaves the series, so that it goes on and does not wait.
+    /// and one that is earlier than the last, are refused. But when the last is more than 30 seconds ahead of the clock,
+    /// the clock was set back: then a sample of the last five minutes is taken, and what the series has from its time on
+    /// leaves, so that the series goes on and does not wait.
     ///
     /// The value with the bits of `picket_model::STALE_NAN` is a stale marker: the series ends there, until it has
     /// a later sample.

@@ -279,6 +279,29 @@ fn a_clock_that_was_set_back_is_followed_over_a_restart() {
 }
 
 #[test]
+fn what_leaves_for_a_clock_that_was_set_back_is_not_there_after_a_restart_either() {
+    for back in [1, 2, 5, 11, 20, 40] {
+        let fixture = fixture();
+        let (store, _) = fixture.open();
+        fixture.fill(&store, 0..3600);
+        let second = 3590 - back * 60;
+        fixture.set(second);
+        append(&store, second - 5);
+        let cut = content(&store);
+        let last = cut.keys().map(|(_, time)| *time).max();
+        assert_eq!(last, Some(START + (second - 5) * SECOND), "{back} minutes back");
+        store.flush();
+        drop(store);
+        let (store, _) = fixture.open();
+        assert_eq!(content(&store), cut, "{back} minutes back");
+        fixture.fill(&store, second..second + 600);
+        let whole = content(&store);
+        drop(store);
+        assert_eq!(content(&fixture.open().0), whole, "{back} minutes back");
+    }
+}
+
+#[test]
 fn near_the_byte_bound_chunks_go_to_the_disk_early() {
     let mut fixture = fixture();
     fixture.config.max_bytes = 20_000;

@@ -161,6 +161,44 @@ fn a_series_goes_on_after_the_clock_was_set_back() {
 }
 
 #[test]
+fn a_step_of_the_clock_back_of_any_length_stops_no_series() {
+    for minutes in [1, 5, 9, 10, 11, 20, 40, 600, 1439] {
+        let fixture = store(Config::default());
+        let last = START + 99 * 15 * SECOND;
+        fixture.now.store(last, Ordering::Relaxed);
+        for step in 0..100 {
+            fixture.append("a", START + step * 15 * SECOND, 1.0).unwrap();
+        }
+        let back = last - minutes * 60 * SECOND;
+        // A scrape that took its time.
+        fixture.now.store(back + 10 * SECOND, Ordering::Relaxed);
+        fixture.append("a", back, 2.0).unwrap();
+        fixture.append("a", back + 15 * SECOND, 3.0).unwrap();
+        let samples = fixture.samples("a");
+        let (before, after): (Vec<_>, _) = samples.iter().copied().partition(|(time, _)| *time < back);
+        assert_eq!(after, [(back, 2.0), (back + 15 * SECOND, 3.0)], "{minutes} minutes back");
+        assert_eq!(before.len() as u64, 99_u64.saturating_sub(minutes * 4), "{minutes} minutes back");
+        let cut = 100 - before.len();
+        assert_eq!(fixture.metric("picket_series_expelled_samples_total", "clock"), cut as f64);
+    }
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_gives_way_to_samples_of_about_now_only() {
+    let fixture = store(Config::default());
+    fixture.append("a", START - 301 * SECOND, 1.0).unwrap();
+    fixture.append("a", START + 30 * SECOND, 2.0).unwrap();
+    assert_eq!(fixture.append("a", START, 3.0), Err(Refused::OutOfOrder), "clocks differ by so much");
+    fixture.append("a", START + 31 * SECOND, 4.0).unwrap();
+    assert_eq!(fixture.append("a", START - 300 * SECOND, 5.0), Err(Refused::OutOfOrder), "it is late");
+    assert_eq!(fixture.append("a", START + 31 * SECOND, 5.0), Err(Refused::Conflict));
+    assert_eq!(fixture.samples("a").len(), 3);
+    fixture.append("a", START - 299 * SECOND, 6.0).unwrap();
+    let left = [(START - 301 * SECOND, 1.0), (START - 299 * SECOND, 6.0)];
+    assert_eq!(fixture.samples("a"), left);
+}
+
+#[test]
 fn a_new_series_beyond_the_bound_is_refused_until_one_has_aged_out() {
     let fixture = store(Config { max_series: 2, max_age: Duration::from_secs(60), ..Config::default() });
     fixture.append("a", START, 1.0).unwrap();
