@@ -69,18 +69,12 @@ pub(crate) struct Expelled {
 /// The labels of a series with its name among them, sorted by name.
 pub(crate) type Pairs<'a> = [(&'a str, &'a str)];
 
-/// What a sample is appended to.
-pub(crate) enum Target<'a> {
-    Labels(&'a Pairs<'a>),
-    Id(u64),
-}
-
 impl Inner {
     /// `now` is the clock in milliseconds.
     pub(crate) fn append(
         &mut self,
         config: &Config,
-        to: Target<'_>,
+        pairs: &Pairs<'_>,
         (time, value): (i64, f64),
         now: i64,
     ) -> Result<Appended, Refused> {
@@ -91,12 +85,9 @@ impl Inner {
             return Err(Refused::Ahead);
         }
         self.sweep_if_due(config, now, SWEEP_EVERY);
-        let place = match to {
-            Target::Id(id) => self.place(id).ok_or(Refused::Gone)?,
-            Target::Labels(pairs) => match self.find(pairs) {
-                Some(place) => place,
-                None => self.begin(config, pairs, now)?,
-            },
+        let place = match self.find(pairs) {
+            Some(place) => place,
+            None => self.begin(config, pairs, now)?,
         };
         if was_set_back(self.series[place].last, time, now) {
             // From this time on, as the log will say it: a restart sees the same.

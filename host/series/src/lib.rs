@@ -72,4 +72,4 @@ pub use matcher::{MAX_MATCHERS, MAX_PATTERN_BYTES, Matcher, Op, Selector};
 pub use metadata::{Kind, MAX_DESCRIBED, MAX_HELP_BYTES, Metadata};
 pub use metrics::Metrics;
 pub use select::{Request, Selection, Wanted};
-pub use store::{Appended, MAX_AHEAD, MAX_REQUESTS, NewSample, Of, Size, Store};
+pub use store::{Appended, MAX_AHEAD, MAX_REQUESTS, Size, Store};
