@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, LOG_HEAD, LOG_MAGIC, LOG_VERSION, remove, roll_at};
+use super::{Disk, LOG_HEAD, LOG_MAGIC, LOG_VERSION, Room, remove, roll_at};
 use crate::chunk::Damaged;
 use crate::config::Config;
 use crate::error::OpenError;
@@ -85,6 +85,7 @@ pub(crate) fn open(folder: &Path, config: &Config, now: i64) -> Result<(Disk, In
     found.series = inner.series.len();
     let disk = Disk {
         folder: folder.to_owned(),
+        room: Room::new(folder.to_owned(), config.disk_reserve.clone()),
         log: None,
         old_logs: logs.into_iter().map(|(_, path)| path).collect(),
         next_number,

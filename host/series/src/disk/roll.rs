@@ -65,7 +65,11 @@ impl Disk {
                         writer.add(series, &inner.index, of_window);
                     }
                 },
-                || writer.borrow_mut().write(),
+                || {
+                    let mut writer = writer.borrow_mut();
+                    self.room.take(writer.waiting())?;
+                    writer.write()
+                },
             )?;
             let next_id = memory.read().next_id;
             let entries = writer.into_inner().finish(next_id)?;
@@ -142,6 +146,7 @@ impl Disk {
             }
             let batch = framed(&encoder.take());
             bytes += batch.len() as u64;
+            self.room.take(batch.len())?;
             file.write_all(&batch)
         };
         memory.each_slice(
