@@ -19,7 +19,10 @@ const LEAST_RESERVE: u64 = 64 << 20;
 pub struct Config {
     /// How many series may be held at once. A sample of a further series is refused.
     pub max_series: usize,
-    /// How long a sample is kept. Older ones are not selected; a series without a later one leaves.
+    /// How long a sample is kept: as long as it is younger than this, in whole milliseconds. Older ones and those of
+    /// exactly this age are neither taken nor selected; a series without a younger one leaves. The folder holds 512
+    /// segments at most, one for each [`Config::window`] and more when chunks are written early, so that samples may
+    /// leave earlier.
     pub max_age: Duration,
     /// Bytes of series, labels and chunks in memory. Near it, chunks go to the folder early and those that are
     /// there leave memory. Beyond it a new series is refused, and a sample of a known series expels that

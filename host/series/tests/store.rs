@@ -146,8 +146,20 @@ fn times_far_from_the_clock_are_refused() {
     assert_eq!(fixture.append("a", u64::MAX, 1.0), Err(Refused::Ahead));
     assert_eq!(fixture.append("a", START - 60 * SECOND, 1.0), Err(Refused::TooOld));
     assert_eq!(fixture.store.size().series, 0, "a refused sample begins no series");
-    fixture.append("a", START - 59 * SECOND, 1.0).unwrap();
+    fixture.append("a", START - 60 * SECOND + MILLI, 1.0).unwrap();
+    assert_eq!(fixture.samples("a").len(), 1);
     fixture.append("a", START + 600 * SECOND, 1.0).unwrap();
+}
+
+#[test]
+fn a_sample_is_there_until_it_is_as_old_as_samples_may_be() {
+    let fixture = store(Config { max_age: Duration::from_secs(60), ..Config::default() });
+    fixture.append("a", START, 1.0).unwrap();
+    fixture.now.store(START + 60 * SECOND - 1, Ordering::Relaxed);
+    assert_eq!((fixture.store.sweep(), fixture.samples("a").len()), (0, 1));
+    fixture.now.store(START + 60 * SECOND, Ordering::Relaxed);
+    assert_eq!(fixture.samples("a").len(), 0);
+    assert_eq!((fixture.store.sweep(), fixture.store.size().series), (1, 0));
 }
 
 #[test]
