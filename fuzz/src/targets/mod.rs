@@ -6,6 +6,7 @@ mod plugins;
 mod promtest;
 mod rules;
 mod scrape;
+mod series;
 mod sources;
 mod upstream;
 
@@ -15,6 +16,8 @@ use crate::Target;
 pub const TARGETS: &[Target] = &[
     journal::SEGMENT,
     journal::OPEN,
+    series::LOG,
+    series::SEGMENT,
     agent::COMMIT,
     agent::CONFIG,
     agent::SELECTOR,
