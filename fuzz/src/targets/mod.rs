@@ -7,6 +7,7 @@ mod plugins;
 mod promtest;
 mod rules;
 mod scrape;
+mod series;
 mod sources;
 mod upstream;
 
@@ -16,6 +17,8 @@ use crate::Target;
 pub const TARGETS: &[Target] = &[
     journal::SEGMENT,
     journal::OPEN,
+    series::LOG,
+    series::SEGMENT,
     agent::COMMIT,
     agent::CONFIG,
     agent::SELECTOR,

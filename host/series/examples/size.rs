@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use picket_series::{Bounds, Config, Matcher, Metrics, NewSample, Of, Op, Request, Store, Wanted};
+use picket_series::{Bounds, Config, Matcher, Metrics, Op, Request, Store, Wanted};
 
 const SECOND: u64 = 1_000_000_000;
 const STEP: u64 = 15 * SECOND;
@@ -61,20 +61,16 @@ fn main() {
     now.store(START, Ordering::Relaxed);
     let store = store(Config { max_series: usize::MAX, max_bytes: u64::MAX, ..Config::default() });
     let before = resident();
-    let ids: Vec<u64> = (0..count).map(|series| begin(&store, series)).collect();
+    (0..count).for_each(|series| append(&store, series, START, 0.0));
     let begun = resident();
     println!("{count} series: {} bytes each with their first sample", (begun - before) / count);
     println!("accounted for: {}", store.size().bytes / count);
     for scrape in 1..SCRAPES {
         let time = START + scrape * STEP + next() % 4 * 1_000_000;
         now.store(time, Ordering::Relaxed);
-        let mut sample = |id: &u64| NewSample {
-            of: Of::Id(*id),
-            time,
-            value: value(*id as usize % 5, *id, scrape, next()),
-        };
-        let samples: Vec<NewSample<'_>> = ids.iter().map(&mut sample).collect();
-        store.append_all(samples);
+        for series in 0..count {
+            append(&store, series, time, value(series as usize % 5, series, scrape, next()));
+        }
     }
     println!("with {SCRAPES} samples: {} bytes each", (resident() - before) / count);
     println!("accounted for: {}", store.size().bytes / count);
@@ -94,7 +90,7 @@ fn main() {
     println!("10,000 requests for {} latest samples: {:?}", found.times.len(), started.elapsed());
 }
 
-fn begin(store: &Store, series: u64) -> u64 {
+fn append(store: &Store, series: u64, time: u64, value: f64) {
     let name = format!("metric_{}", series % 500);
     let (number, cpu) = (format!("device-{}", series / 500), (series % 8).to_string());
     let labels = [
@@ -106,7 +102,7 @@ fn begin(store: &Store, series: u64) -> u64 {
         ("cluster", "north"),
         ("team", "storage"),
     ];
-    store.append(&name, labels, START, 0.0).expect("the store has room for it").series()
+    store.append(&name, labels, time, value).expect("the store has room for it");
 }
 
 /// Bytes of the closed chunks of 100 series: without what is accounted for series, labels, entries of closed chunks and

@@ -1,5 +1,6 @@
 //! The bounds of the store, and the clock it is given. Reads no file.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,21 @@ use std::time::Duration;
 /// tests need not wait.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Bytes of the disk that are left to the journal and the state, on a disk of usual size: some segments of the journal,
+/// and time to notice that the disk is filling up. As much as the spool folder leaves to them.
+const RESERVE: u64 = 256 << 20;
+/// On a small disk a tenth of it is left, but not less than this: a segment of the journal.
+const LEAST_RESERVE: u64 = 64 << 20;
+
 /// What bounds the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// How many series may be held at once. A sample of a further series is refused.
     pub max_series: usize,
-    /// How long a sample is kept. Older ones are not selected; a series without a later one leaves.
+    /// How long a sample is kept: as long as it is younger than this, in whole milliseconds. Older ones and those of
+    /// exactly this age are neither taken nor selected; a series without a younger one leaves. The folder holds 512
+    /// segments at most, one for each [`Config::window`] and more when chunks are written early, so that samples may
+    /// leave earlier.
     pub max_age: Duration,
     /// Bytes of series, labels and chunks in memory. Near it, chunks go to the folder early and those that are
     /// there leave memory. Beyond it a new series is refused, and a sample of a known series expels that
@@ -20,6 +30,9 @@ pub struct Config {
     pub max_bytes: u64,
     /// Bytes of all files in the folder. Beyond it the oldest segments are deleted.
     pub max_disk_bytes: u64,
+    /// Bytes of the folder's disk that stay free for others: a tenth of it, but not less and not more than these. With
+    /// less room nothing is written, and samples are in memory only until there is more.
+    pub disk_reserve: RangeInclusive<u64>,
     /// How long a window of time is at whose end chunks are closed and written as a segment. At least a second.
     pub window: Duration,
     /// How long after its last sample a chunk that is in a segment stays in memory too.
@@ -42,6 +55,7 @@ impl Default for Config {
             max_age: Duration::from_secs(24 * 60 * 60),
             max_bytes: 96 << 20,
             max_disk_bytes: 512 << 20,
+            disk_reserve: LEAST_RESERVE..=RESERVE,
             window: Duration::from_secs(30 * 60),
             cached: Duration::from_secs(10 * 60),
         }

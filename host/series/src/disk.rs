@@ -1,8 +1,9 @@
 //! The store's folder: `log-*`, to which what was appended is written every few seconds, and `segment-*`, which are
 //! written when a window of time is over and take the place of the log. Numbers in names are hexadecimal and rise.
 //!
-//! Nothing here fails outwards. When the disk is full or broken, the store goes on in memory; after a pause the log is
-//! begun anew from what is in memory, so that only what has left it meanwhile is not on disk.
+//! Nothing here fails outwards. When the disk is broken or has no more room than stays free, the store goes on in
+//! memory; after a pause the log is begun anew from what is in memory, so that only what has left it meanwhile is not
+//! on disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -10,11 +11,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::room::{Reserved, Room};
 use crate::memory::Memory;
 use crate::segment::{Segments, head};
 
 pub(crate) mod recover;
 mod roll;
+mod room;
 
 pub(crate) const LOG_MAGIC: [u8; 8] = *b"PKTLOG\0\0";
 /// The format of logs.
@@ -34,6 +37,7 @@ const FILE_MODE: u32 = 0o600;
 /// What writes to the folder. One thread at a time has it.
 pub(crate) struct Disk {
     folder: PathBuf,
+    room: Room,
     log: Option<Log>,
     /// Logs before that one; what is in them is not all in segments.
     old_logs: Vec<PathBuf>,
@@ -85,7 +89,8 @@ impl Disk {
         match self.try_flush(memory, now, sync).and(kept) {
             Ok(()) => self.failure = None,
             Err(error) => {
-                memory.metrics.log_errors.inc();
+                let reserved = error.get_ref().is_some_and(|inner| inner.is::<Reserved>());
+                memory.metrics.not_written(if reserved { "reserve" } else { "disk" });
                 memory.write().pending.stop();
                 self.gap = true;
                 let message = format!(
@@ -99,9 +104,12 @@ impl Disk {
     }
 
     fn try_flush(&mut self, memory: &Memory, now: i64, sync: bool) -> io::Result<()> {
+        self.room.look()?;
         let (batch, overflowed) = memory.write().pending.take();
         if overflowed || self.gap {
-            memory.metrics.log_errors.inc_by(u64::from(overflowed));
+            if overflowed {
+                memory.metrics.not_written("behind");
+            }
             self.gap = true;
             self.renew_log(memory)?;
         } else {
@@ -147,6 +155,7 @@ impl Disk {
         }
         let log = self.log.as_mut().expect("it was just made");
         let framed = framed(batch);
+        self.room.take(framed.len())?;
         log.file.write_all(&framed)?;
         log.bytes += framed.len() as u64;
         log.dirty = true;

@@ -38,14 +38,11 @@ pub enum Refused {
     /// It would begin a new series, and the store is as large as it may be.
     #[error("the store is as large as it may be; raise the bound or send fewer label sets")]
     ByteBound,
-    /// The series that it was appended to by its id has left: append by labels, which gives the new id.
-    #[error("the store has no series of this id any more; append by labels")]
-    Gone,
 }
 
 impl Refused {
     /// A word for the metrics' label `reason`.
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::BadName => "bad-name",
             Self::BadLabel => "bad-label",
@@ -57,7 +54,6 @@ impl Refused {
             Self::Conflict => "conflict",
             Self::SeriesBound => "series-bound",
             Self::ByteBound => "byte-bound",
-            Self::Gone => "gone",
         }
     }
 }

@@ -22,15 +22,16 @@ pub(crate) type PairIds = Box<[u32]>;
 #[derive(Default)]
 pub(crate) struct Index {
     names: HashMap<Arc<str>, u32>,
-    by_name: Vec<Name>,
-    /// A pair that no series has any more is an empty place that the next new one takes.
+    /// A name or a pair that no series has any more is an empty place that the next new one takes.
+    by_name: Vec<Option<Name>>,
+    free_names: Vec<u32>,
     pairs: Vec<Option<Pair>>,
     free: Vec<u32>,
     hasher: RandomState,
     bytes: u64,
 }
 
-/// A label's name. Names are few and stay.
+/// A label's name, as long as it has a value.
 pub(crate) struct Name {
     text: Arc<str>,
     /// Numbers of the pairs, found by the hash of the value.
@@ -53,9 +54,11 @@ impl Index {
 
     /// What new labels would cost.
     pub(crate) fn cost(&self, pairs: &[(&str, &str)]) -> u64 {
-        let new = |(name, value): &(&str, &str)| match self.find(name, value) {
-            Some(_) => PLACE_BYTES,
-            None => PLACE_BYTES + PAIR_BYTES + (name.len() + value.len()) as u64,
+        let new = |(name, value): &(&str, &str)| {
+            let name_bytes = if self.name(name).is_some() { 0 } else { PAIR_BYTES + name.len() as u64 };
+            let pair_bytes =
+                if self.find(name, value).is_some() { 0 } else { PAIR_BYTES + value.len() as u64 };
+            PLACE_BYTES + name_bytes + pair_bytes
         };
         pairs.iter().map(new).sum()
     }
@@ -80,8 +83,7 @@ impl Index {
     fn pair_of(&mut self, name: &str, value: &str) -> u32 {
         let number = self.name_of(name);
         let hash = self.hasher.hash_one(value);
-        let found =
-            self.by_name[number as usize].values.find(hash, |id| **value_of(&self.pairs, *id) == *value);
+        let found = self.of(number).values.find(hash, |id| **value_of(&self.pairs, *id) == *value);
         if let Some(id) = found {
             return *id;
         }
@@ -96,9 +98,8 @@ impl Index {
         };
         self.pairs[id as usize] = Some(pair);
         let (pairs, hasher) = (&self.pairs, &self.hasher);
-        self.by_name[number as usize]
-            .values
-            .insert_unique(hash, id, |id| hasher.hash_one(&**value_of(pairs, *id)));
+        let name = self.by_name[number as usize].as_mut().expect("the name was just found or made");
+        name.values.insert_unique(hash, id, |id| hasher.hash_one(&**value_of(pairs, *id)));
         id
     }
 
@@ -106,26 +107,36 @@ impl Index {
         if let Some(number) = self.names.get(name) {
             return *number;
         }
-        let number = u32::try_from(self.by_name.len()).expect("memory ends before there are so many names");
+        let number = match self.free_names.pop() {
+            Some(number) => number,
+            None => {
+                self.by_name.push(None);
+                u32::try_from(self.by_name.len() - 1).expect("memory ends before there are so many names")
+            }
+        };
         let text: Arc<str> = Arc::from(name);
         self.bytes += PAIR_BYTES + name.len() as u64;
-        self.by_name.push(Name { text: Arc::clone(&text), values: HashTable::new() });
+        self.by_name[number as usize] = Some(Name { text: Arc::clone(&text), values: HashTable::new() });
         self.names.insert(text, number);
         number
     }
 
-    /// The number of a name that some series has or has had.
+    fn of(&self, name: u32) -> &Name {
+        self.by_name[name as usize].as_ref().expect("a name is there as long as a series has it")
+    }
+
+    /// The number of a name that some series has.
     pub(crate) fn name(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
     }
 
     pub(crate) fn name_text(&self, number: u32) -> &Arc<str> {
-        &self.by_name[number as usize].text
+        &self.of(number).text
     }
 
     /// The number of a pair that some series has.
     pub(crate) fn find(&self, name: &str, value: &str) -> Option<u32> {
-        let values = &self.by_name[self.name(name)? as usize].values;
+        let values = &self.of(self.name(name)?).values;
         let hash = self.hasher.hash_one(value);
         values.find(hash, |id| **value_of(&self.pairs, *id) == *value).copied()
     }
@@ -136,12 +147,12 @@ impl Index {
 
     /// How many values a name has.
     pub(crate) fn value_count(&self, name: u32) -> usize {
-        self.by_name[name as usize].values.len()
+        self.of(name).values.len()
     }
 
     /// The pairs of a name, in no order.
     pub(crate) fn values(&self, name: u32) -> impl Iterator<Item = (u32, &Pair)> {
-        self.by_name[name as usize].values.iter().map(|id| (*id, self.pair(*id)))
+        self.of(name).values.iter().map(|id| (*id, self.pair(*id)))
     }
 
     /// How large a table by the numbers of pairs has to be.
@@ -195,14 +206,26 @@ impl Index {
 
     fn remove(&mut self, id: u32) {
         let pair = self.pair(id);
-        let (name, length) = (pair.name, pair.value.len() as u64);
+        let (number, length) = (pair.name, pair.value.len() as u64);
         let hash = self.hasher.hash_one(&*pair.value);
-        if let Ok(entry) = self.by_name[name as usize].values.find_entry(hash, |other| *other == id) {
+        let name = self.by_name[number as usize].as_mut().expect("a pair has a name");
+        if let Ok(entry) = name.values.find_entry(hash, |other| *other == id) {
             entry.remove();
         }
+        let last = name.values.is_empty();
         self.bytes -= PAIR_BYTES + length;
         self.pairs[id as usize] = None;
         self.free.push(id);
+        if last {
+            self.remove_name(number);
+        }
+    }
+
+    fn remove_name(&mut self, number: u32) {
+        let Some(name) = self.by_name[number as usize].take() else { return };
+        self.names.remove(&name.text);
+        self.bytes -= PAIR_BYTES + name.text.len() as u64;
+        self.free_names.push(number);
     }
 }
 

@@ -25,6 +25,14 @@ const SWEEP_EVERY: i64 = 30_000;
 /// through the whole store.
 const SWEEP_FULL_EVERY: i64 = 1000;
 
+/// How far ahead of the clock the last sample of a series may be, in milliseconds, and still refuse an earlier one.
+/// Clocks of targets that tell times of their own are closer together than that, and a clock that is set back by less
+/// stops no series for longer.
+const SKEW: i64 = 30_000;
+/// How old a sample may be, in milliseconds, that takes the place of what lies ahead of the clock: the longest scrape.
+/// An older one takes no place, or a late sample would cost its series all that came since.
+const LATE: i64 = 300_000;
+
 /// Series by rising id. A series' place moves only when others leave.
 #[derive(Default)]
 pub(crate) struct Inner {
@@ -47,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) segments: Arc<Segments>,
     /// A segment is being written: labels' numbers stay as they are.
     pub(crate) writing: bool,
+    /// While it is being written a series lost its end: the segment may have samples that are not there any more.
+    pub(crate) cut: bool,
 }
 
 /// Samples that left because of a bound, since this was last asked for.
@@ -59,41 +69,32 @@ pub(crate) struct Expelled {
 /// The labels of a series with its name among them, sorted by name.
 pub(crate) type Pairs<'a> = [(&'a str, &'a str)];
 
-/// What a sample is appended to.
-pub(crate) enum Target<'a> {
-    Labels(&'a Pairs<'a>),
-    Id(u64),
-}
-
 impl Inner {
     /// `now` is the clock in milliseconds.
     pub(crate) fn append(
         &mut self,
         config: &Config,
-        to: Target<'_>,
+        pairs: &Pairs<'_>,
         (time, value): (i64, f64),
         now: i64,
     ) -> Result<Appended, Refused> {
         if time <= now.saturating_sub(config.max_age_ms()) {
             return Err(Refused::TooOld);
         }
-        let limit = now.saturating_add(millis(MAX_AHEAD));
-        if time > limit {
+        if time > now.saturating_add(millis(MAX_AHEAD)) {
             return Err(Refused::Ahead);
         }
         self.sweep_if_due(config, now, SWEEP_EVERY);
-        let place = match to {
-            Target::Id(id) => self.place(id).ok_or(Refused::Gone)?,
-            Target::Labels(pairs) => match self.find(pairs) {
-                Some(place) => place,
-                None => self.begin(config, pairs, now)?,
-            },
+        let place = match self.find(pairs) {
+            Some(place) => place,
+            None => self.begin(config, pairs, now)?,
         };
-        if self.series[place].last > limit {
-            // The clock was set back.
-            let gone = self.series[place].cut(limit + 1);
+        if was_set_back(self.series[place].last, time, now) {
+            // From this time on, as the log will say it: a restart sees the same.
+            let gone = self.series[place].cut(time);
             self.forget(gone);
             self.expelled.by_clock += gone.samples;
+            self.cut |= self.writing;
         }
         let series = &self.series[place];
         let id = series.id;
@@ -293,4 +294,10 @@ impl Inner {
     pub(crate) fn take_expelled(&mut self) -> Expelled {
         std::mem::take(&mut self.expelled)
     }
+}
+
+/// Whether the clock was set back since the last sample of a series, so that an earlier one takes the place of what is
+/// there from its time on.
+fn was_set_back(last: i64, time: i64, now: i64) -> bool {
+    last > time && last > now.saturating_add(SKEW) && time > now.saturating_sub(LATE)
 }

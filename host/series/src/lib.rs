@@ -30,8 +30,9 @@
 //! [`Store::flush`] writes what was appended since: a kill loses what was appended since the last flush, a power cut
 //! at most a minute. What is written later holds from its first sample on, so that a log may say again what a
 //! segment has, and a clock that was set back is followed. Everything read is checked (CRC32, lengths, order); what is
-//! damaged is set aside or passed over, and counted. A disk that takes nothing costs nothing but durability: the store
-//! goes on in memory and begins its log anew when it can.
+//! damaged is set aside or passed over, and counted. A disk that takes nothing, or whose last room is
+//! left to others ([`Config::disk_reserve`]), costs nothing but durability: the store goes on in memory and begins its
+//! log anew when it can.
 //!
 //! # Answers
 //!
@@ -72,4 +73,4 @@ pub use matcher::{MAX_MATCHERS, MAX_PATTERN_BYTES, Matcher, Op, Selector};
 pub use metadata::{Kind, MAX_DESCRIBED, MAX_HELP_BYTES, Metadata};
 pub use metrics::Metrics;
 pub use select::{Request, Selection, Wanted};
-pub use store::{Appended, MAX_AHEAD, MAX_REQUESTS, NewSample, Of, Size, Store};
+pub use store::{Appended, MAX_AHEAD, MAX_REQUESTS, Size, Store};

@@ -84,10 +84,6 @@ impl Descriptions {
         true
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Metadata> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
     pub(crate) fn all(&self, max: usize) -> Vec<(String, Metadata)> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().take(max).map(|(name, metadata)| (name.clone(), metadata.clone())).collect()
@@ -113,8 +109,7 @@ mod tests {
         }
         assert!(!all.set("one_more", Metadata::default()));
         assert!(all.set("m0", long));
-        assert_eq!(all.get("m0").map(|metadata| metadata.help.len()), Some(MAX_HELP_BYTES));
-        assert_eq!(all.get("one_more"), None);
         assert_eq!(all.all(2).len(), 2);
+        assert_eq!(all.all(1)[0].1.help.len(), MAX_HELP_BYTES);
     }
 }

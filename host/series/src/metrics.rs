@@ -21,7 +21,7 @@ pub struct Metrics {
     pub(crate) segments: IntGauge,
     pub(crate) disk_bytes: IntGauge,
     pub(crate) expelled_segments: IntCounter,
-    pub(crate) log_errors: IntCounter,
+    not_written: IntCounterVec,
 }
 
 impl Metrics {
@@ -39,7 +39,7 @@ impl Metrics {
         registry.register(Box::new(metrics.segments.clone()))?;
         registry.register(Box::new(metrics.disk_bytes.clone()))?;
         registry.register(Box::new(metrics.expelled_segments.clone()))?;
-        registry.register(Box::new(metrics.log_errors.clone()))?;
+        registry.register(Box::new(metrics.not_written.clone()))?;
         Ok(metrics)
     }
 
@@ -82,9 +82,11 @@ impl Metrics {
                 "picket_series_expelled_segments_total",
                 "Segments that were deleted before their age because of the bound of the disk.",
             )?,
-            log_errors: counter(
+            not_written: by(
                 "picket_series_log_errors_total",
-                "How often the store could not write to its folder, and went on in memory.",
+                "How often the store did not write to its folder, and went on in memory: `disk` (an error), `reserve` \
+                 (the room on the disk is left to the journal), `behind` (more came than was written).",
+                "reason",
             )?,
         })
     }
@@ -99,6 +101,10 @@ impl Metrics {
 
     pub(crate) fn damaged_chunk(&self) {
         self.damaged.with_label_values(&["chunk"]).inc();
+    }
+
+    pub(crate) fn not_written(&self, reason: &str) {
+        self.not_written.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn recovered(&self, recovered: &Recovered) {

@@ -13,7 +13,7 @@ use crate::config::{Clock, Config, to_ms};
 use crate::disk::recover::{self, Recovered};
 use crate::disk::{Disk, Status};
 use crate::error::{LookupError, OpenError, Refused, SelectError, UnknownSeries};
-use crate::inner::{Inner, Target};
+use crate::inner::Inner;
 use crate::labels::{Labels, canonical};
 use crate::lookup::{self, Lookup};
 use crate::matcher::Patterns;
@@ -23,15 +23,11 @@ use crate::metrics::Metrics;
 use crate::segment::Block;
 use crate::select::{Request, Select, Selection};
 
-/// How far ahead of the clock a sample's time may be. One wrong time far in the future would
-/// otherwise make every later sample of its series out of order.
+/// How far ahead of the clock a sample's time may be: clocks differ by less, and what is further ahead is a mistake.
 pub const MAX_AHEAD: Duration = Duration::from_secs(10 * 60);
 
 /// Requests of one selection: all selectors of some ten thousand rules.
 pub const MAX_REQUESTS: u32 = 65_536;
-
-/// Samples that are appended before others get the lock.
-const BATCH: usize = 1024;
 
 /// Recent samples of the node. Share it in an `Arc`.
 pub struct Store {
@@ -64,26 +60,6 @@ impl Appended {
             Self::Stored { series } | Self::Duplicate { series } => series,
         }
     }
-}
-
-/// A sample to append. See [`Store::append`].
-#[derive(Debug, Clone, Copy)]
-pub struct NewSample<'a> {
-    /// Of what.
-    pub of: Of<'a>,
-    /// Unix time in nanoseconds.
-    pub time: u64,
-    /// The value.
-    pub value: f64,
-}
-
-/// How the series of a sample is named.
-#[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
-    /// By the metric's name and its other labels, in any order.
-    Labels(&'a str, &'a [(&'a str, &'a str)]),
-    /// By the id that an earlier sample was given. [`Refused::Gone`] when the series has left since.
-    Id(u64),
 }
 
 /// How much the store holds in memory.
@@ -131,8 +107,9 @@ impl Store {
     ///
     /// Times are kept in milliseconds, rounded down, and those of a series only rise. A sample that the series
     /// has already (same time, same value bit for bit) changes nothing; one of the same time with another value,
-    /// and one that is earlier than the last, are refused. When the clock was set back, what is further ahead
-    /// of it than [`MAX_AHEAD`] leaves the series, so that it goes on and does not wait.
+    /// and one that is earlier than the last, are refused. But when the last is more than 30 seconds ahead of the clock,
+    /// the clock was set back: then a sample of the last five minutes is taken, and what the series has from its time on
+    /// leaves, so that the series goes on and does not wait.
     ///
     /// The value with the bits of `picket_model::STALE_NAN` is a stale marker: the series ends there, until it has
     /// a later sample.
@@ -147,43 +124,12 @@ impl Store {
             let mut inner = self.memory.write();
             let now = to_ms((self.clock)());
             let config = &self.memory.config;
-            let outcome = inner.append(config, Target::Labels(&pairs), (to_ms(time), value), now);
+            let outcome = inner.append(config, &pairs, (to_ms(time), value), now);
             self.show(&mut inner);
             outcome
         });
         self.memory.metrics.count(&outcome);
         outcome
-    }
-
-    /// Adds many samples, as [`Store::append`] adds one, and says what became of each. The lock is taken once for some
-    /// hundreds of them. Whoever appends to the same series again and again does so by id, which costs least.
-    pub fn append_all<'a>(
-        &self,
-        samples: impl IntoIterator<Item = NewSample<'a>>,
-    ) -> Vec<Result<Appended, Refused>> {
-        let mut samples = samples.into_iter();
-        let mut outcomes = Vec::new();
-        let config = &self.memory.config;
-        loop {
-            // Gathered first: what the iterator does is done without the lock.
-            let batch: Vec<NewSample<'a>> = samples.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return outcomes;
-            }
-            let mut inner = self.memory.write();
-            let now = to_ms((self.clock)());
-            for sample in &batch {
-                let at = (to_ms(sample.time), sample.value);
-                outcomes.push(match sample.of {
-                    Of::Id(id) => inner.append(config, Target::Id(id), at, now),
-                    Of::Labels(name, labels) => canonical(name, labels.iter().copied())
-                        .and_then(|pairs| inner.append(config, Target::Labels(&pairs), at, now)),
-                });
-            }
-            self.show(&mut inner);
-            drop(inner);
-            outcomes[outcomes.len() - batch.len()..].iter().for_each(|one| self.memory.metrics.count(one));
-        }
     }
 
     /// The samples of each request.
@@ -240,11 +186,6 @@ impl Store {
     /// description.
     pub fn describe(&self, name: &str, metadata: Metadata) -> bool {
         self.descriptions.set(name, metadata)
-    }
-
-    /// What a metric is, if somebody has said it.
-    pub fn metadata(&self, name: &str) -> Option<Metadata> {
-        self.descriptions.get(name)
     }
 
     /// What metrics are, by their names; at most so many.

@@ -279,6 +279,62 @@ fn a_clock_that_was_set_back_is_followed_over_a_restart() {
 }
 
 #[test]
+fn the_last_of_the_disk_is_left_to_others() {
+    let mut fixture = fixture();
+    let (store, _) = fixture.open();
+    fixture.fill(&store, 0..100);
+    let before = content(&store);
+    let bytes = store.status().disk_bytes;
+    drop(store);
+    fixture.config.disk_reserve = u64::MAX..=u64::MAX;
+    let registry = prometheus::Registry::new();
+    let now = Arc::clone(&fixture.now);
+    let clock = Arc::new(move || now.load(Ordering::Relaxed));
+    let metrics = Metrics::new(&registry).unwrap();
+    let (store, _) =
+        Store::open(Some(fixture.folder.path()), fixture.config.clone(), clock, metrics).unwrap();
+    fixture.fill(&store, 100..300);
+    let status = store.status();
+    assert_eq!(status.disk_bytes, bytes, "not even the end of a window is written");
+    assert!(status.failing.unwrap().contains("left to the journal and the state"));
+    assert_eq!(content(&store).len(), 75, "memory has it all");
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == "picket_series_log_errors_total").unwrap();
+    let [counted] = family.get_metric() else { panic!("one reason") };
+    assert_eq!(counted.get_label()[0].value(), "reserve");
+    assert!(counted.get_counter().get_value() > 1.0, "it is tried again");
+    drop(store);
+    fixture.config.disk_reserve = 0..=0;
+    let (store, recovered) = fixture.open();
+    assert_eq!((recovered.damaged, content(&store)), (0, before));
+    fixture.fill(&store, 300..310);
+    assert_eq!(store.status().failing, None);
+}
+
+#[test]
+fn what_leaves_for_a_clock_that_was_set_back_is_not_there_after_a_restart_either() {
+    for back in [5, 11, 40] {
+        let fixture = fixture();
+        let (store, _) = fixture.open();
+        fixture.fill(&store, 0..3600);
+        let second = 3590 - back * 60;
+        fixture.set(second);
+        append(&store, second - 5);
+        let cut = content(&store);
+        let last = cut.keys().map(|(_, time)| *time).max();
+        assert_eq!(last, Some(START + (second - 5) * SECOND), "{back} minutes back");
+        store.flush();
+        drop(store);
+        let (store, _) = fixture.open();
+        assert_eq!(content(&store), cut, "{back} minutes back");
+        fixture.fill(&store, second..second + 600);
+        let whole = content(&store);
+        drop(store);
+        assert_eq!(content(&fixture.open().0), whole, "{back} minutes back");
+    }
+}
+
+#[test]
 fn near_the_byte_bound_chunks_go_to_the_disk_early() {
     let mut fixture = fixture();
     fixture.config.max_bytes = 20_000;

@@ -1,6 +1,7 @@
 //! The store against a naive model: a list of series, gone through from the start for everything.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,11 @@ use proptest::prelude::*;
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000_000 * SECOND;
 const MAX_AGE: u64 = 100 * SECOND;
+/// What no steps of the clock here reach.
+const NO_AGE: u64 = 86_400 * SECOND;
+/// The clock was set back if a series is further ahead of it, and what is so late does not count.
+const SKEW: u64 = 30 * SECOND;
+const LATE: u64 = 300 * SECOND;
 const MAX_SERIES: usize = 6;
 
 type Pairs = Vec<(&'static str, &'static str)>;
@@ -44,22 +50,23 @@ enum Step {
     Kill,
 }
 
-#[derive(Default, Clone)]
+#[derive(Clone)]
 struct Model {
+    max_age: u64,
     series: Vec<Row>,
 }
 
 impl Model {
     fn drop_old(&mut self, now: u64) {
         for (_, samples) in &mut self.series {
-            samples.retain(|(time, _)| *time > now - MAX_AGE);
+            samples.retain(|(time, _)| *time > now - self.max_age);
         }
         self.series.retain(|(_, samples)| !samples.is_empty());
     }
 
     fn append(&mut self, labels: &Pairs, time: u64, value: f64, now: u64) -> Result<bool, Refused> {
         let limit = now + MAX_AHEAD.as_nanos() as u64;
-        if time <= now - MAX_AGE {
+        if time <= now - self.max_age {
             return Err(Refused::TooOld);
         }
         if time > limit {
@@ -77,7 +84,10 @@ impl Model {
             }
         };
         let samples = &mut self.series[at].1;
-        samples.retain(|(time, _)| *time <= limit);
+        let last = samples.last().map_or(0, |(last, _)| *last);
+        if last > time && last > now + SKEW && time > now - LATE {
+            samples.retain(|(earlier, _)| *earlier < time);
+        }
         match samples.last() {
             Some((last, old)) if *last == time && old.to_bits() == value.to_bits() => return Ok(false),
             Some((last, _)) if *last == time => return Err(Refused::Conflict),
@@ -96,7 +106,7 @@ impl Model {
         end: u64,
         now: u64,
     ) -> Vec<Vec<Row>> {
-        let inside = |time: u64| time > now - MAX_AGE && time >= start && time <= end;
+        let inside = |time: u64| time > now - self.max_age && time >= start && time <= end;
         let one = |selector: &Selector| {
             let mut rows: Vec<_> = self
                 .series
@@ -169,11 +179,12 @@ fn selector() -> impl Strategy<Value = Selector> {
     prop::collection::vec(matcher, 1..4)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// `ahead` is how far ahead of the clock samples are.
+fn step(clock: Range<i64>, ahead: impl Strategy<Value = i64> + 'static) -> impl Strategy<Value = Step> {
     let wanted = prop::sample::select(vec![Wanted::All, Wanted::OfLive, Wanted::Latest, Wanted::Marked]);
     prop_oneof![
-        1 => (1..70_i64).prop_map(|seconds| Step::Clock { seconds }),
-        8 => (labels(), -110..610_i64, 0..10_u8)
+        1 => clock.prop_map(|seconds| Step::Clock { seconds }),
+        8 => (labels(), prop_oneof![-110..20_i64, ahead], 0..10_u8)
             .prop_map(|(labels, offset, value)| Step::Append { labels, offset, value }),
         8 => (labels(), -3..3_i64, 0..10_u8)
             .prop_map(|(labels, offset, value)| Step::Append { labels, offset, value }),
@@ -188,77 +199,91 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn the_store_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..100)) {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Config {
-            max_series: MAX_SERIES,
-            max_age: Duration::from_nanos(MAX_AGE),
-            window: Duration::from_secs(20),
-            cached: Duration::ZERO,
-            ..Config::default()
-        };
-        let now = Arc::new(AtomicU64::new(START));
-        let open = || {
-            let clock = Arc::clone(&now);
-            let clock = Arc::new(move || clock.load(Ordering::Relaxed));
-            let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-            let (store, recovered) = Store::open(Some(folder.path()), config.clone(), clock, metrics).unwrap();
-            assert_eq!((recovered.damaged, recovered.refused_series), (0, 0));
-            store
-        };
-        let mut store = open();
-        let mut model = Model::default();
-        let mut written = model.clone();
-        for step in steps {
-            // Sweeps at the series bound are at most one a second apart.
-            let time = now.fetch_add(SECOND, Ordering::Relaxed) + SECOND;
-            let at = |offset: i64| time.checked_add_signed(offset * SECOND as i64).unwrap();
-            match step {
-                Step::Clock { seconds } => now.store(at(seconds), Ordering::Relaxed),
-                Step::Append { labels, offset, value: number } => {
-                    let pairs = labels.iter().copied().filter(|(name, _)| *name != "__name__");
-                    let stored = store.append(labels[0].1, pairs, at(offset), value(number));
-                    let stored = stored.map(|appended| matches!(appended, Appended::Stored { .. }));
-                    prop_assert_eq!(stored, model.append(&labels, at(offset), value(number), time));
-                }
-                Step::Flush => {
-                    store.flush();
-                    prop_assert_eq!(store.status().failing, None);
-                    model.drop_old(time);
-                    written = model.clone();
-                }
-                Step::Kill => {
-                    drop(store);
-                    store = open();
-                    model = written.clone();
-                    model.drop_old(time);
-                }
-                Step::Select { selectors, wanted, start, end, max } => {
-                    let (start, end) = (at(start), at(end));
-                    let request = |selector: &Selector| Request { selector: selector.clone(), start, end, wanted };
-                    let requests: Vec<Request> = selectors.iter().map(request).collect();
-                    let found = store.select(&requests, Bounds { max_samples: max, deadline: None });
-                    let bad = selectors.iter().any(|selector| selector.iter().all(|one| holds(one, &vec![])));
-                    let count = |rows: &[Vec<Row>]| rows.iter().flatten().map(|row| row.1.len() as u64).sum::<u64>();
-                    let expected = model.select(&selectors, wanted, start, end, time);
-                    // What an ended series has may have been counted before its end was seen.
-                    let most = count(&model.select(&selectors, Wanted::Marked, start, end, time));
-                    match found {
-                        Err(SelectError::BadSelector { .. }) => prop_assert!(bad),
-                        Err(SelectError::TooManySamples { max: of }) => prop_assert!(of == max && most > max),
-                        Err(SelectError::Deadline) => prop_assert!(false, "there was none"),
-                        Ok(found) => {
-                            prop_assert!(!bad && count(&expected) <= max);
-                            prop_assert_eq!(bits(rows(&store, &found)), bits(expected));
-                        }
+    fn the_store_answers_as_the_model_does(steps in prop::collection::vec(step(1..70, prop_oneof![0..30_i64, 601..610_i64]), 1..100)) {
+        compare(steps, MAX_AGE)?;
+    }
+
+    // Without an age: what has left for a sample may come back when that is too old.
+    #[test]
+    fn so_it_does_when_the_clock_goes_back_and_forth(steps in prop::collection::vec(step(-3000..300, 0..610_i64), 1..100)) {
+        compare(steps, NO_AGE)?;
+    }
+}
+
+/// Takes each step with the store and with the model.
+fn compare(steps: Vec<Step>, max_age: u64) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_series: MAX_SERIES,
+        max_age: Duration::from_nanos(max_age),
+        window: Duration::from_secs(20),
+        cached: Duration::ZERO,
+        ..Config::default()
+    };
+    let now = Arc::new(AtomicU64::new(START));
+    let open = || {
+        let clock = Arc::clone(&now);
+        let clock = Arc::new(move || clock.load(Ordering::Relaxed));
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let (store, recovered) = Store::open(Some(folder.path()), config.clone(), clock, metrics).unwrap();
+        assert_eq!((recovered.damaged, recovered.refused_series), (0, 0));
+        store
+    };
+    let mut store = open();
+    let mut model = Model { max_age, series: Vec::new() };
+    let mut written = model.clone();
+    for step in steps {
+        // Sweeps at the series bound are at most one a second apart.
+        let time = now.fetch_add(SECOND, Ordering::Relaxed) + SECOND;
+        let at = |offset: i64| time.checked_add_signed(offset * SECOND as i64).unwrap();
+        match step {
+            Step::Clock { seconds } => now.store(at(seconds), Ordering::Relaxed),
+            Step::Append { labels, offset, value: number } => {
+                let pairs = labels.iter().copied().filter(|(name, _)| *name != "__name__");
+                let stored = store.append(labels[0].1, pairs, at(offset), value(number));
+                let stored = stored.map(|appended| matches!(appended, Appended::Stored { .. }));
+                prop_assert_eq!(stored, model.append(&labels, at(offset), value(number), time));
+            }
+            Step::Flush => {
+                store.flush();
+                prop_assert_eq!(store.status().failing, None);
+                model.drop_old(time);
+                written = model.clone();
+            }
+            Step::Kill => {
+                drop(store);
+                store = open();
+                model = written.clone();
+                model.drop_old(time);
+            }
+            Step::Select { selectors, wanted, start, end, max } => {
+                let (start, end) = (at(start), at(end));
+                let request =
+                    |selector: &Selector| Request { selector: selector.clone(), start, end, wanted };
+                let requests: Vec<Request> = selectors.iter().map(request).collect();
+                let found = store.select(&requests, Bounds { max_samples: max, deadline: None });
+                let bad = selectors.iter().any(|selector| selector.iter().all(|one| holds(one, &vec![])));
+                let count =
+                    |rows: &[Vec<Row>]| rows.iter().flatten().map(|row| row.1.len() as u64).sum::<u64>();
+                let expected = model.select(&selectors, wanted, start, end, time);
+                // What an ended series has may have been counted before its end was seen.
+                let most = count(&model.select(&selectors, Wanted::Marked, start, end, time));
+                match found {
+                    Err(SelectError::BadSelector { .. }) => prop_assert!(bad),
+                    Err(SelectError::TooManySamples { max: of }) => prop_assert!(of == max && most > max),
+                    Err(SelectError::Deadline) => prop_assert!(false, "there was none"),
+                    Ok(found) => {
+                        prop_assert!(!bad && count(&expected) <= max);
+                        prop_assert_eq!(bits(rows(&store, &found)), bits(expected));
                     }
                 }
             }
         }
-        store.sweep();
-        model.drop_old(now.load(Ordering::Relaxed));
-        prop_assert_eq!(store.size().series, model.series.len());
     }
+    store.sweep();
+    model.drop_old(now.load(Ordering::Relaxed));
+    prop_assert_eq!(store.size().series, model.series.len());
+    Ok(())
 }
 
 /// A row with the bits of its values: a marker is a NaN, which equals nothing.

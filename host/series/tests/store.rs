@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use picket_series::{
-    Appended, Bounds, Config, Lookup, LookupError, MAX_REQUESTS, Matcher, Metrics, NewSample, Of, Op,
-    Refused, Request, SelectError, Selector, Store, UnknownSeries, Wanted,
+    Appended, Bounds, Config, Lookup, LookupError, MAX_REQUESTS, Matcher, Metrics, Op, Refused, Request,
+    SelectError, Selector, Store, UnknownSeries, Wanted,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -146,8 +146,20 @@ fn times_far_from_the_clock_are_refused() {
     assert_eq!(fixture.append("a", u64::MAX, 1.0), Err(Refused::Ahead));
     assert_eq!(fixture.append("a", START - 60 * SECOND, 1.0), Err(Refused::TooOld));
     assert_eq!(fixture.store.size().series, 0, "a refused sample begins no series");
-    fixture.append("a", START - 59 * SECOND, 1.0).unwrap();
+    fixture.append("a", START - 60 * SECOND + MILLI, 1.0).unwrap();
+    assert_eq!(fixture.samples("a").len(), 1);
     fixture.append("a", START + 600 * SECOND, 1.0).unwrap();
+}
+
+#[test]
+fn a_sample_is_there_until_it_is_as_old_as_samples_may_be() {
+    let fixture = store(Config { max_age: Duration::from_secs(60), ..Config::default() });
+    fixture.append("a", START, 1.0).unwrap();
+    fixture.now.store(START + 60 * SECOND - 1, Ordering::Relaxed);
+    assert_eq!((fixture.store.sweep(), fixture.samples("a").len()), (0, 1));
+    fixture.now.store(START + 60 * SECOND, Ordering::Relaxed);
+    assert_eq!(fixture.samples("a").len(), 0);
+    assert_eq!((fixture.store.sweep(), fixture.store.size().series), (1, 0));
 }
 
 #[test]
@@ -158,6 +170,44 @@ fn a_series_goes_on_after_the_clock_was_set_back() {
     fixture.append("a", START - 3600 * SECOND, 2.0).unwrap();
     assert_eq!(fixture.samples("a"), [(START - 3600 * SECOND, 2.0)]);
     assert_eq!(fixture.metric("picket_series_expelled_samples_total", "clock"), 1.0);
+}
+
+#[test]
+fn a_step_of_the_clock_back_of_any_length_stops_no_series() {
+    for minutes in [1, 5, 9, 10, 11, 20, 40, 600, 1439] {
+        let fixture = store(Config::default());
+        let last = START + 99 * 15 * SECOND;
+        fixture.now.store(last, Ordering::Relaxed);
+        for step in 0..100 {
+            fixture.append("a", START + step * 15 * SECOND, 1.0).unwrap();
+        }
+        let back = last - minutes * 60 * SECOND;
+        // A scrape that took its time.
+        fixture.now.store(back + 10 * SECOND, Ordering::Relaxed);
+        fixture.append("a", back, 2.0).unwrap();
+        fixture.append("a", back + 15 * SECOND, 3.0).unwrap();
+        let samples = fixture.samples("a");
+        let (before, after): (Vec<_>, _) = samples.iter().copied().partition(|(time, _)| *time < back);
+        assert_eq!(after, [(back, 2.0), (back + 15 * SECOND, 3.0)], "{minutes} minutes back");
+        assert_eq!(before.len() as u64, 99_u64.saturating_sub(minutes * 4), "{minutes} minutes back");
+        let cut = 100 - before.len();
+        assert_eq!(fixture.metric("picket_series_expelled_samples_total", "clock"), cut as f64);
+    }
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_gives_way_to_samples_of_about_now_only() {
+    let fixture = store(Config::default());
+    fixture.append("a", START - 301 * SECOND, 1.0).unwrap();
+    fixture.append("a", START + 30 * SECOND, 2.0).unwrap();
+    assert_eq!(fixture.append("a", START, 3.0), Err(Refused::OutOfOrder), "clocks differ by so much");
+    fixture.append("a", START + 31 * SECOND, 4.0).unwrap();
+    assert_eq!(fixture.append("a", START - 300 * SECOND, 5.0), Err(Refused::OutOfOrder), "it is late");
+    assert_eq!(fixture.append("a", START + 31 * SECOND, 5.0), Err(Refused::Conflict));
+    assert_eq!(fixture.samples("a").len(), 3);
+    fixture.append("a", START - 299 * SECOND, 6.0).unwrap();
+    let left = [(START - 301 * SECOND, 1.0), (START - 299 * SECOND, 6.0)];
+    assert_eq!(fixture.samples("a"), left);
 }
 
 #[test]
@@ -212,28 +262,32 @@ fn what_has_left_gives_its_bytes_back() {
     };
     let first = empty(0);
     assert_eq!((first.series, first.samples), (0, 0));
-    assert!(first.bytes < 500, "names stay: {first:?}");
+    assert_eq!(first.bytes, 0);
     assert_eq!(empty(1), first);
 }
 
 #[test]
-fn many_samples_are_appended_at_once_by_labels_and_by_id() {
-    let fixture = store(Config::default());
-    let labels = [("job", "a")];
-    let sample = |of, second: u64| NewSample { of, time: START + second * SECOND, value: second as f64 };
-    let given = [
-        sample(Of::Labels("up", &labels), 0),
-        sample(Of::Labels("9", &labels), 0),
-        sample(Of::Id(0), 1),
-        sample(Of::Id(1), 1),
-    ];
-    let outcomes = fixture.store.append_all(given);
-    let stored = Ok(Appended::Stored { series: 0 });
-    assert_eq!(outcomes, [stored, Err(Refused::BadName), stored, Err(Refused::Gone)]);
-    assert_eq!(fixture.samples("a"), [(START, 0.0), (START + SECOND, 1.0)]);
-    let many = (2..5000).map(|second| sample(Of::Id(0), second / 10));
-    assert_eq!(fixture.store.append_all(many).len(), 4998);
-    assert_eq!(fixture.samples("a").len(), 500);
+fn series_that_come_and_go_with_ever_new_names_take_no_more_memory() {
+    let fixture = store(Config { max_age: Duration::from_secs(60), ..Config::default() });
+    let lookup = Lookup { selectors: &[], start: 0, end: u64::MAX, max: 1000, deadline: None };
+    let mut sizes = Vec::new();
+    for round in 1000..1200_u64 {
+        let now = START + round * 30 * SECOND;
+        fixture.now.store(now, Ordering::Relaxed);
+        for number in 0..10 {
+            let (label, value) = (format!("label_{round}_{number}"), format!("value_{round}_{number}"));
+            let labels = [(label.as_str(), value.as_str()), ("stays", "x")];
+            fixture.store.append(&format!("metric_{round}"), labels, now, 1.0).unwrap();
+        }
+        fixture.store.sweep();
+        sizes.push(fixture.store.size());
+        let names = fixture.store.label_names(lookup).unwrap();
+        assert_eq!(names.len(), 2 + 10 * sizes.len().min(2), "round {round}");
+        let label = format!("label_{round}_7");
+        let values = fixture.store.label_values(&label, lookup).unwrap();
+        assert_eq!(*values[0], *format!("value_{round}_7"), "the name's number was another's before");
+    }
+    assert!(sizes[1..].iter().all(|size| *size == sizes[1]), "{sizes:?}");
 }
 
 #[test]

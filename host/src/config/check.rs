@@ -83,7 +83,7 @@ impl Check<'_> {
         self.range("lanes.samples_age", raw.lanes.samples_age, millis(60_000, 365 * DAY * 1000));
         self.range("state.cache", raw.state.cache, bytes(MIB, 16 * GIB));
         self.range("series.max_series", raw.series.max_series, [1, 10_000_000]);
-        // Half an hour is a file, and a store has 512 of them.
+        // Half an hour is a file, and a store has 512 of them: ten days, with some that are written early.
         self.range("series.max_age", raw.series.max_age, millis(1000, 10 * DAY * 1000));
         self.range("series.max_memory", raw.series.max_memory, bytes(MIB, 1024 * GIB));
         self.range("series.max_disk", raw.series.max_disk, bytes(16 * MIB, 16 * 1024 * GIB));

@@ -57,7 +57,7 @@ impl Default for StateConfig {
 pub struct SeriesConfig {
     /// Series that are kept at once. Samples of further ones are dropped and counted.
     pub max_series: u32,
-    /// How long samples are kept: what rules, queries and backtests can look back.
+    /// How long samples are kept: what rules, queries and backtests can look back. From 1s to 10days.
     pub max_age: Span,
     /// Memory of series and recent samples. Near it, samples go to the disk early; at it a new series is dropped and
     /// counted.

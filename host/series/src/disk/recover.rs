@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, LOG_HEAD, LOG_MAGIC, LOG_VERSION, remove, roll_at};
+use super::{Disk, LOG_HEAD, LOG_MAGIC, LOG_VERSION, Room, remove, roll_at};
 use crate::chunk::Damaged;
 use crate::config::Config;
 use crate::error::OpenError;
@@ -85,6 +85,7 @@ pub(crate) fn open(folder: &Path, config: &Config, now: i64) -> Result<(Disk, In
     found.series = inner.series.len();
     let disk = Disk {
         folder: folder.to_owned(),
+        room: Room::new(folder.to_owned(), config.disk_reserve.clone()),
         log: None,
         old_logs: logs.into_iter().map(|(_, path)| path).collect(),
         next_number,
@@ -229,10 +230,13 @@ impl Recovery<'_> {
     }
 
     fn sample(&mut self, id: u64, time: i64, value: f64, covered: bool) {
-        if time <= self.horizon || !(-MAX_TIME..MAX_TIME).contains(&time) {
+        if !(-MAX_TIME..MAX_TIME).contains(&time) {
             return;
         }
-        let Some(place) = self.places.get(&id).copied().or_else(|| self.begin_declared(id)) else { return };
+        // One that is too old begins nothing and is not kept, but what was ahead of the clock has left for it.
+        let kept = time > self.horizon;
+        let known = self.places.get(&id).copied();
+        let Some(place) = known.or_else(|| kept.then(|| self.begin_declared(id))?) else { return };
         let series = &mut self.inner.series[place];
         if time <= series.last {
             let in_memory = series.memory_from() != i64::MAX;
@@ -242,8 +246,10 @@ impl Recovery<'_> {
             let gone = series.cut(time);
             self.inner.forget(gone);
         }
-        self.inner.push(self.config, place, time, value.to_bits());
-        self.found.log_samples += 1;
+        if kept {
+            self.inner.push(self.config, place, time, value.to_bits());
+            self.found.log_samples += 1;
+        }
     }
 }
 

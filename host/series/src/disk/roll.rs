@@ -34,7 +34,7 @@ impl Disk {
                 let grown = if all { series.close() } else { series.close_before(ended, window) };
                 inner.grow(grown);
             }
-            inner.writing = true;
+            (inner.writing, inner.cut) = (true, false);
             let unwritten = inner.series.iter().flat_map(|series| series.unwritten());
             unwritten.map(|chunk| chunk.first.div_euclid(window)).collect()
         };
@@ -65,7 +65,11 @@ impl Disk {
                         writer.add(series, &inner.index, of_window);
                     }
                 },
-                || writer.borrow_mut().write(),
+                || {
+                    let mut writer = writer.borrow_mut();
+                    self.room.take(writer.waiting())?;
+                    writer.write()
+                },
             )?;
             let next_id = memory.read().next_id;
             let entries = writer.into_inner().finish(next_id)?;
@@ -89,6 +93,10 @@ impl Disk {
         let mut inner = memory.write();
         let list: Vec<_> = inner.segments.iter().cloned().chain([Arc::new(segment)]).collect();
         inner.segments = Arc::new(Segments::new(list));
+        if inner.cut {
+            // It is written again with what is younger, which then holds.
+            return Ok(());
+        }
         for entry in entries {
             if let Some(place) = inner.place(entry.id) {
                 inner.series[place].wrote(entry.first, entry.last);
@@ -138,6 +146,7 @@ impl Disk {
             }
             let batch = framed(&encoder.take());
             bytes += batch.len() as u64;
+            self.room.take(batch.len())?;
             file.write_all(&batch)
         };
         memory.each_slice(

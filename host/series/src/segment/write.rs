@@ -93,6 +93,11 @@ impl Writer {
         self.pairs[id as usize]
     }
 
+    /// Bytes in the buffer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Writes what is in the buffer.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         self.file.write_all(&self.buffer)?;
