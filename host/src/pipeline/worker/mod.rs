@@ -5,9 +5,9 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `recorded` knows which series rules make, `groups` shows rules, `wall` tells the time of evaluations, `swap`
-//! exchanges generations, `land` commits, `thread` and `anew` are about threads that panic. What to do after a failure
-//! is decided by `round` and `circuit`.
+//! work, `schedule` knows when groups of rules are due, `recorded` which series rules make, `groups` shows rules, `wall`
+//! tells the time of evaluations, `swap` exchanges generations, `land` commits, `thread` and `anew` are about threads
+//! that panic. What to do after a failure is decided by `round` and `circuit`.
 
 mod anew;
 mod call;
@@ -17,6 +17,7 @@ mod land;
 pub(crate) mod recorded;
 mod records;
 mod scan;
+mod schedule;
 mod swap;
 mod thread;
 mod unpack;
@@ -115,7 +116,7 @@ pub struct Worker {
     alerts: Alerts,
     /// What is shown of its rules.
     rules: PluginRules,
-    schedule: evaluate::Schedule,
+    schedule: schedule::Schedule,
     wall: wall::Wall,
     /// What the last evaluations recorded.
     recorded: recorded::Recorded,
@@ -168,10 +169,14 @@ impl Worker {
         }
         let rules = start.shared.rules.plugin(&origin.plugin);
         rules.set_up(groups::of(&start.generation));
+        let first = match start.previous {
+            Some(_) => schedule::AFTER_EXCHANGE,
+            None => schedule::AFTER_START,
+        };
         Self {
             rules,
             wall: wall::Wall::default(),
-            schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
+            schedule: schedule::Schedule::new(&start.generation.setup.groups, Instant::now(), first),
             lane: start.lane,
             shared: start.shared,
             surroundings: start.surroundings,
