@@ -22,12 +22,16 @@ impl Worker {
         let begun = Instant::now();
         let mut outcome = self.try_evaluate(&group, time);
         if let Err(error) = &outcome {
-            if let Some(previous) = self.previous.take() {
+            // What failed before says nothing of the new generation: whether it works is for its other groups to
+            // show, or nothing could be changed any more as long as one group fails.
+            let is_new = !self.schedule.fails(&group);
+            if is_new && let Some(previous) = self.previous.take() {
                 super::swap::put_back(self, previous, error);
                 return;
             }
             outcome = self.try_evaluate(&group, time);
         }
+        self.schedule.note(&group, matches!(outcome, Err(Failure::Call(_))));
         let took = Took { time, length: begun.elapsed() };
         match outcome {
             Ok(output) => {
