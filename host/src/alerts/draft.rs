@@ -107,11 +107,20 @@ impl<'a> Draft<'a> {
 
     fn holds_not(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert) {
         let elapsed = old.elapsed(evaluation);
-        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace) {
+        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace(evaluation)) {
             true => old.life.unknown(elapsed),
             false => old.life.holds_not(elapsed, old.keep_firing_for),
         };
         self.step(identity, Some(old), counted(old, evaluation, next), next);
+    }
+
+    /// A slow group looks twice at least, whatever samples come how often: the second time the series are there
+    /// again that its first look may have begun.
+    fn grace(&self, evaluation: &Evaluation) -> Duration {
+        match self.grace.is_zero() {
+            true => Duration::ZERO,
+            false => self.grace.max(Duration::from_nanos(evaluation.interval).saturating_mul(2)),
+        }
     }
 
     /// From now on in the name of another generation.

@@ -20,8 +20,8 @@ pub struct Config {
     /// are go on.
     pub max_alerts: usize,
     /// How long after the first evaluation since a restart an alert that does not hold counts as not
-    /// known, because the samples that would show it may not be in yet. Once it holds, it is judged as
-    /// always. Zero: samples survive restarts.
+    /// known, because the samples that would show it may not be in yet: pending ones too, and for two intervals
+    /// of its group at least. Once it holds, it is judged as always. Zero: never.
     pub grace: Duration,
 }
 

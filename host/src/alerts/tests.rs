@@ -288,6 +288,27 @@ fn after_a_restart_an_alert_is_not_given_up_before_samples_can_be_in() {
 }
 
 #[test]
+fn after_a_restart_a_slow_group_looks_twice_before_it_gives_an_alert_up() {
+    // Shorter than the group's interval: samples come more often than it looks.
+    let grace = Duration::from_nanos(INTERVAL / 10);
+    for hold_for in [0, 9] {
+        let mut fixture = Fixture::new(Config { grace, ..Config::default() });
+        let on = || vec![rule("cpu", vec![held("a", hold_for, 0)])];
+        let off = || vec![rule("cpu", vec![])];
+        fixture.evaluate(on());
+        fixture.pass(1000 * INTERVAL);
+        assert!(fixture.restart().is_empty());
+        let active: Vec<usize> = (0..3)
+            .map(|_| {
+                fixture.evaluate(off());
+                fixture.active().len()
+            })
+            .collect();
+        assert_eq!(active, [1, 1, 0], "pending ones too: {hold_for}");
+    }
+}
+
+#[test]
 fn alerts_beyond_the_bound_are_refused_and_those_there_are_go_on() {
     let mut fixture = Fixture::new(Config { max_alerts: 2, ..Config::default() });
     let all = |instances: &[&str]| {
