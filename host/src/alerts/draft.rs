@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::evaluation::{Evaluation, HeldAlert};
 use super::keeper::{Change, RuleError};
+use super::left_out::LeftOut;
 use super::life::{Life, Next};
 use super::record::{self, Alert, Identity, Moment};
 use super::series;
@@ -70,7 +71,7 @@ impl<'a> Draft<'a> {
 
     fn begins(&mut self, evaluation: &Evaluation, identity: &Identity, held: HeldAlert) {
         if self.room == 0 {
-            self.change.accept.refused += 1;
+            self.leaves_out(identity);
             return;
         }
         self.room -= 1;
@@ -90,6 +91,18 @@ impl<'a> Draft<'a> {
             missed_since: None,
         };
         self.step(identity, None, alert, next);
+    }
+
+    fn leaves_out(&mut self, identity: &Identity) {
+        self.change.accept.refused += 1;
+        match self.change.left_out.last_mut() {
+            Some(last) if last.group == identity.group && last.rule == identity.rule => last.alerts += 1,
+            _ => self.change.left_out.push(LeftOut {
+                group: identity.group.clone(),
+                rule: identity.rule.clone(),
+                alerts: 1,
+            }),
+        }
     }
 
     fn holds(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert, held: HeldAlert) {
@@ -114,8 +127,7 @@ impl<'a> Draft<'a> {
         self.step(identity, Some(old), counted(old, evaluation, next), next);
     }
 
-    /// A slow group looks twice at least, whatever samples come how often: the second time the series are there
-    /// again that its first look may have begun.
+    /// A slow group looks twice at least: until then there is again what rules record at such intervals.
     fn grace(&self, evaluation: &Evaluation) -> Duration {
         match self.grace.is_zero() {
             true => Duration::ZERO,

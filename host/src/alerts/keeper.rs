@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::active::{ActiveAlerts, Shared};
 use super::draft::{Draft, of_group};
 use super::evaluation::{Evaluation, checked};
+use super::left_out::LeftOut;
 use super::metrics::Metrics;
 use super::record::{self, Alert, Identity, RestoreError};
 use super::silence::Silences;
@@ -58,6 +59,8 @@ pub struct Change {
     pub writes: Vec<Write>,
     /// Rules that could not be evaluated; their alerts keep their state.
     pub errors: Vec<RuleError>,
+    /// Rules with alerts beyond [`Config::max_alerts`], which are not followed.
+    pub left_out: Vec<LeftOut>,
     /// For [`Alerts::accept`].
     pub accept: Accept,
 }
@@ -130,6 +133,11 @@ impl Alerts {
         };
         restored.count_active();
         (restored, errors)
+    }
+
+    /// How many alerts may be pending or firing at once.
+    pub fn most(&self) -> usize {
+        self.config.max_alerts
     }
 
     /// What an evaluation by a generation changes.

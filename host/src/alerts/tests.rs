@@ -315,6 +315,9 @@ fn alerts_beyond_the_bound_are_refused_and_those_there_are_go_on() {
         vec![rule("cpu", instances.iter().map(|instance| held(instance, 0, 0)).collect())]
     };
     assert_eq!(fixture.evaluate(all(&["b", "c"])).len(), 2);
+    let change = fixture.change(all(&["a", "b", "c", "d"]));
+    let left_out = LeftOut { group: "g".into(), rule: "cpu".into(), alerts: 2 };
+    assert_eq!(change.left_out, [left_out]);
     assert_eq!(fixture.evaluate(all(&["a", "b", "c"])).len(), 0);
     assert_eq!(fixture.evaluate(all(&["a", "b"])), ["cpu resolved"]);
     assert_eq!(fixture.evaluate(all(&["a", "b"])), ["cpu firing"]);

@@ -83,9 +83,27 @@ impl Worker {
             let generation = origin.generation.short();
             tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
         }
+        self.tell_left_out(&change);
         self.results.append(results);
         if self.commit_alerts(change) {
             self.recorded.accept(next);
+        }
+    }
+
+    /// Tells which rules have alerts that are not followed, each once in a while.
+    fn tell_left_out(&mut self, change: &Change) {
+        for left_out in &change.left_out {
+            if self.left_out_told.is_news(left_out, Instant::now()) {
+                tracing::warn!(
+                    plugin = self.generation.origin.plugin,
+                    group = left_out.group,
+                    rule = left_out.rule,
+                    left_out = left_out.alerts,
+                    most = self.alerts.most(),
+                    "The plugin has as many alerts as it may: further ones of this rule hold and are not followed, and \
+                     nobody is told of them. Let the rule aggregate, or give it a plugin of its own."
+                );
+            }
         }
     }
 

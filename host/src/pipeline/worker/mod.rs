@@ -44,7 +44,7 @@ use super::results::Results;
 use super::round::Round;
 use super::spool::Spool;
 use super::work::Work;
-use crate::alerts::{Alerts, PluginRules, Rules};
+use crate::alerts::{Alerts, LeftOutTold, PluginRules, Rules};
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 use crate::tap::Taps;
 
@@ -114,6 +114,8 @@ pub struct Worker {
     commit_failures: u32,
     stalls: u32,
     alerts: Alerts,
+    /// Which rules have more alerts than are followed, as far as the log has it.
+    left_out_told: LeftOutTold,
     /// What is shown of its rules.
     rules: PluginRules,
     schedule: schedule::Schedule,
@@ -196,6 +198,7 @@ impl Worker {
             commit_failures: 0,
             stalls: 0,
             alerts: start.alerts,
+            left_out_told: LeftOutTold::default(),
             recorded: recorded::Recorded::default(),
             evaluated: false,
             anew: start.anew,
