@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::evaluation::{Evaluation, HeldAlert};
-use super::keeper::{Change, RuleError};
+use super::keeper::{Change, RuleError, Told};
 use super::left_out::LeftOut;
 use super::life::{Life, Next};
 use super::record::{self, Alert, Identity, Moment};
@@ -25,6 +25,8 @@ pub(super) struct Draft<'a> {
     grace: Duration,
     /// The silences that count at that time.
     silences: Active,
+    /// How long alerts go on firing now.
+    told: &'a Told,
     /// Text of the samples so far.
     sample_bytes: usize,
     /// Ends of series, as far as no other alert goes on with them.
@@ -44,9 +46,10 @@ impl<'a> Draft<'a> {
         room: usize,
         grace: Duration,
         silences: Active,
+        told: &'a Told,
     ) -> Self {
         let (sample_bytes, ended, change) = (0, Vec::new(), Change::default());
-        Self { plugin, generation, time, room, grace, silences, sample_bytes, ended, change }
+        Self { plugin, generation, time, room, grace, silences, told, sample_bytes, ended, change }
     }
 
     /// A rule that was evaluated: steps every alert that it had or has.
@@ -120,11 +123,22 @@ impl<'a> Draft<'a> {
 
     fn holds_not(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert) {
         let elapsed = old.elapsed(evaluation);
+        let keep_firing_for = self.keep_firing_for(identity, old);
         let next = match old.missed(evaluation).is_some_and(|long| long < self.grace(evaluation)) {
             true => old.life.unknown(elapsed),
-            false => old.life.holds_not(elapsed, old.keep_firing_for),
+            false => old.life.holds_not(elapsed, keep_firing_for),
         };
-        self.step(identity, Some(old), counted(old, evaluation, next), next);
+        let alert = Alert { keep_firing_for, ..counted(old, evaluation, next) };
+        self.step(identity, Some(old), alert, next);
+    }
+
+    /// What its rule says now, also when that has changed since the alert held.
+    fn keep_firing_for(&self, identity: &Identity, old: &Alert) -> u64 {
+        let told = || self.told.get(&identity.group)?.get(&identity.rule).copied();
+        match old.generation == *self.generation {
+            true => old.keep_firing_for,
+            false => told().unwrap_or(old.keep_firing_for),
+        }
     }
 
     /// A slow group looks twice at least: until then there is again what rules record at such intervals.

@@ -308,6 +308,47 @@ fn after_a_restart_a_slow_group_looks_twice_before_it_gives_an_alert_up() {
     }
 }
 
+/// A group with one rule whose alerts go on firing for so many intervals, as a setup tells it.
+fn told(rule: &str, keep_firing_for: u64) -> RuleGroup {
+    let rule = Rule {
+        id: rule.into(),
+        name: rule.into(),
+        kind: RuleKind::Alert,
+        expression: String::new(),
+        hold_for: 0,
+        keep_firing_for: keep_firing_for * INTERVAL,
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        health: Health::Unknown,
+        last_error: None,
+        last_evaluation: None,
+    };
+    RuleGroup {
+        plugin: "p".into(),
+        name: "g".into(),
+        file: String::new(),
+        interval: INTERVAL,
+        limit: 0,
+        last_evaluation: None,
+        evaluation_seconds: 0.0,
+        rules: vec![rule],
+    }
+}
+
+#[test]
+fn a_reload_that_changes_how_long_alerts_go_on_firing_counts_for_those_that_linger() {
+    for (told, expected) in [(told("cpu", 1), 1), (told("cpu", 6), 6), (told("other", 1), 4)] {
+        let mut fixture = Fixture::new(Config::default());
+        fixture.evaluate(vec![rule("cpu", vec![held("a", 0, 4)])]);
+        let off = || vec![rule("cpu", vec![])];
+        assert!(fixture.evaluate(off()).is_empty());
+        fixture.generation = Digest::of(b"two");
+        fixture.alerts.as_mut().unwrap().set_up(&[told]);
+        let quiet = (1..10).find(|_| !fixture.evaluate(off()).is_empty());
+        assert_eq!(quiet, Some(expected));
+    }
+}
+
 #[test]
 fn alerts_beyond_the_bound_are_refused_and_those_there_are_go_on() {
     let mut fixture = Fixture::new(Config { max_alerts: 2, ..Config::default() });

@@ -170,7 +170,10 @@ impl Worker {
             start.lane.set_interest(start.generation.interest.id);
         }
         let rules = start.shared.rules.plugin(&origin.plugin);
-        rules.set_up(groups::of(&start.generation));
+        let mut alerts = start.alerts;
+        let told = groups::of(&start.generation);
+        alerts.set_up(&told);
+        rules.set_up(told);
         let first = match start.previous {
             Some(_) => schedule::AFTER_EXCHANGE,
             None => schedule::AFTER_START,
@@ -197,7 +200,7 @@ impl Worker {
             not_before: None,
             commit_failures: 0,
             stalls: 0,
-            alerts: start.alerts,
+            alerts,
             left_out_told: LeftOutTold::default(),
             recorded: recorded::Recorded::default(),
             evaluated: false,

@@ -99,7 +99,9 @@ fn take_over(worker: &mut Worker) {
     worker.meter.serves(&worker.generation.origin.generation);
     let schedule = Schedule::new(&worker.generation.setup.groups, Instant::now(), AFTER_EXCHANGE);
     worker.schedule = schedule.after(&worker.schedule);
-    worker.rules.set_up(groups::of(&worker.generation));
+    let told = groups::of(&worker.generation);
+    worker.alerts.set_up(&told);
+    worker.rules.set_up(told);
     let interest = Arc::clone(&worker.generation.interest);
     if let Some(round) = &mut worker.round {
         round.reselect(|work| {
