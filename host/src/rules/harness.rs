@@ -184,9 +184,9 @@ impl Harness {
     pub fn evaluate(&mut self, group: &str, time: u64) -> Result<Vec<RuleError>, RulesError> {
         self.clock.fetch_max(time, Ordering::Relaxed);
         let output = self.call(|instance| instance.evaluate(group, time))?;
-        let Evaluated { rules, mut samples, made } = Evaluated::of(output.value, time, &self.live);
-        let next = self.recorded.next(group, made);
-        samples.extend(self.live.markers(&owner(), next.ended(), time));
+        let Evaluated { rules, mut samples, lag, made } = Evaluated::of(output.value, time, &self.live);
+        let next = self.recorded.next(group, made).behind(lag);
+        samples.extend(self.live.markers(&owner(), next.ended(), next.ended_at(time)));
         self.keep(&samples, time);
         self.recorded.accept(next);
         let interval = self.setup.groups.iter().find(|known| known.name == group).map(|known| known.interval);

@@ -71,8 +71,8 @@ impl Worker {
         for sample in evaluated.samples {
             results.push(Frame::Sample(sample));
         }
-        let next = self.recorded.next(&group, evaluated.made);
-        for marker in self.markers(next.ended(), time) {
+        let next = self.recorded.next(&group, evaluated.made).behind(evaluated.lag);
+        for marker in self.markers(next.ended(), next.ended_at(time)) {
             results.push(Frame::Sample(marker));
         }
         let interval = self.schedule.interval(&group);
@@ -143,8 +143,10 @@ impl Worker {
     fn retain_groups(&mut self, groups: &[String]) -> bool {
         let now = now_nanos();
         let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now);
-        for marker in self.markers(&self.recorded.beyond(groups), now) {
-            self.results.push(Frame::Sample(marker));
+        for (key, lag) in self.recorded.beyond(groups) {
+            for marker in self.markers(&[key], now.saturating_sub(lag)) {
+                self.results.push(Frame::Sample(marker));
+            }
         }
         let committed = self.commit_alerts(change);
         if committed {
