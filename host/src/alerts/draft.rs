@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::evaluation::{Evaluation, HeldAlert};
-use super::keeper::{Change, RuleError};
+use super::keeper::{Change, RuleError, Told};
+use super::left_out::LeftOut;
 use super::life::{Life, Next};
 use super::record::{self, Alert, Identity, Moment};
 use super::series;
@@ -24,6 +25,8 @@ pub(super) struct Draft<'a> {
     grace: Duration,
     /// The silences that count at that time.
     silences: Active,
+    /// How long alerts go on firing now.
+    told: &'a Told,
     /// Text of the samples so far.
     sample_bytes: usize,
     /// Ends of series, as far as no other alert goes on with them.
@@ -43,9 +46,10 @@ impl<'a> Draft<'a> {
         room: usize,
         grace: Duration,
         silences: Active,
+        told: &'a Told,
     ) -> Self {
         let (sample_bytes, ended, change) = (0, Vec::new(), Change::default());
-        Self { plugin, generation, time, room, grace, silences, sample_bytes, ended, change }
+        Self { plugin, generation, time, room, grace, silences, told, sample_bytes, ended, change }
     }
 
     /// A rule that was evaluated: steps every alert that it had or has.
@@ -70,7 +74,7 @@ impl<'a> Draft<'a> {
 
     fn begins(&mut self, evaluation: &Evaluation, identity: &Identity, held: HeldAlert) {
         if self.room == 0 {
-            self.change.accept.refused += 1;
+            self.leaves_out(identity);
             return;
         }
         self.room -= 1;
@@ -92,6 +96,18 @@ impl<'a> Draft<'a> {
         self.step(identity, None, alert, next);
     }
 
+    fn leaves_out(&mut self, identity: &Identity) {
+        self.change.accept.refused += 1;
+        match self.change.left_out.last_mut() {
+            Some(last) if last.group == identity.group && last.rule == identity.rule => last.alerts += 1,
+            _ => self.change.left_out.push(LeftOut {
+                group: identity.group.clone(),
+                rule: identity.rule.clone(),
+                alerts: 1,
+            }),
+        }
+    }
+
     fn holds(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert, held: HeldAlert) {
         let next = old.life.holds(old.elapsed(evaluation), held.hold_for);
         let alert = Alert {
@@ -107,11 +123,30 @@ impl<'a> Draft<'a> {
 
     fn holds_not(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert) {
         let elapsed = old.elapsed(evaluation);
-        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace) {
+        let keep_firing_for = self.keep_firing_for(identity, old);
+        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace(evaluation)) {
             true => old.life.unknown(elapsed),
-            false => old.life.holds_not(elapsed, old.keep_firing_for),
+            false => old.life.holds_not(elapsed, keep_firing_for),
         };
-        self.step(identity, Some(old), counted(old, evaluation, next), next);
+        let alert = Alert { keep_firing_for, ..counted(old, evaluation, next) };
+        self.step(identity, Some(old), alert, next);
+    }
+
+    /// What its rule says now, also when that has changed since the alert held.
+    fn keep_firing_for(&self, identity: &Identity, old: &Alert) -> u64 {
+        let told = || self.told.get(&identity.group)?.get(&identity.rule).copied();
+        match old.generation == *self.generation {
+            true => old.keep_firing_for,
+            false => told().unwrap_or(old.keep_firing_for),
+        }
+    }
+
+    /// A slow group looks twice at least: until then there is again what rules record at such intervals.
+    fn grace(&self, evaluation: &Evaluation) -> Duration {
+        match self.grace.is_zero() {
+            true => Duration::ZERO,
+            false => self.grace.max(Duration::from_nanos(evaluation.interval).saturating_mul(2)),
+        }
     }
 
     /// From now on in the name of another generation.

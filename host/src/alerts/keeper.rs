@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::active::{ActiveAlerts, Shared};
 use super::draft::{Draft, of_group};
 use super::evaluation::{Evaluation, checked};
+use super::left_out::LeftOut;
 use super::metrics::Metrics;
 use super::record::{self, Alert, Identity, RestoreError};
+use super::rules::{RuleGroup, RuleKind};
 use super::silence::Silences;
 use crate::model::{AlertState, Digest, Frame, Sample};
 use crate::state::Write;
@@ -20,8 +22,8 @@ pub struct Config {
     /// are go on.
     pub max_alerts: usize,
     /// How long after the first evaluation since a restart an alert that does not hold counts as not
-    /// known, because the samples that would show it may not be in yet. Once it holds, it is judged as
-    /// always. Zero: samples survive restarts.
+    /// known, because the samples that would show it may not be in yet: pending ones too, and for two intervals
+    /// of its group at least. Once it holds, it is judged as always. Zero: never.
     pub grace: Duration,
 }
 
@@ -43,7 +45,12 @@ pub struct Alerts {
     alerts: Shared,
     /// Keys of stored alerts that could not be read, to be deleted with the next change.
     unreadable: Vec<Vec<u8>>,
+    /// How long the alerts of each rule go on firing, as its setup tells.
+    told: Told,
 }
+
+/// Nanoseconds by rule and group.
+pub(super) type Told = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What an evaluation makes of a plugin's alerts. Commit `frames`, `samples` and `writes` together, then give
 /// `accept` back; without that it has not happened.
@@ -58,6 +65,8 @@ pub struct Change {
     pub writes: Vec<Write>,
     /// Rules that could not be evaluated; their alerts keep their state.
     pub errors: Vec<RuleError>,
+    /// Rules with alerts beyond [`Config::max_alerts`], which are not followed.
+    pub left_out: Vec<LeftOut>,
     /// For [`Alerts::accept`].
     pub accept: Accept,
 }
@@ -127,9 +136,26 @@ impl Alerts {
             silences: silences.clone(),
             alerts,
             unreadable,
+            told: Told::default(),
         };
         restored.count_active();
         (restored, errors)
+    }
+
+    /// Another generation serves: these are its groups. An alert that it has not seen to hold itself goes on firing
+    /// for as long as they say now; one of a rule that they do not tell of, for as long as was said when it held.
+    pub fn set_up(&mut self, groups: &[RuleGroup]) {
+        let of = |group: &RuleGroup| {
+            let alerting = group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert);
+            let told = alerting.map(|rule| (rule.id.clone(), rule.keep_firing_for));
+            (group.name.clone(), told.collect::<BTreeMap<_, _>>())
+        };
+        self.told = groups.iter().map(of).collect();
+    }
+
+    /// How many alerts may be pending or firing at once.
+    pub fn most(&self) -> usize {
+        self.config.max_alerts
     }
 
     /// What an evaluation by a generation changes.
@@ -193,7 +219,8 @@ impl Alerts {
     fn draft<'a>(&'a self, generation: &'a Digest, time: u64, count: usize) -> Draft<'a> {
         let room = self.config.max_alerts.saturating_sub(count);
         let silences = self.silences.active(time);
-        let mut draft = Draft::new(&self.plugin, generation, time, room, self.config.grace, silences);
+        let grace = self.config.grace;
+        let mut draft = Draft::new(&self.plugin, generation, time, room, grace, silences, &self.told);
         draft.forget(&self.unreadable);
         draft
     }

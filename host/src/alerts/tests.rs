@@ -288,12 +288,77 @@ fn after_a_restart_an_alert_is_not_given_up_before_samples_can_be_in() {
 }
 
 #[test]
+fn after_a_restart_a_slow_group_looks_twice_before_it_gives_an_alert_up() {
+    // Shorter than the group's interval: samples come more often than it looks.
+    let grace = Duration::from_nanos(INTERVAL / 10);
+    for hold_for in [0, 9] {
+        let mut fixture = Fixture::new(Config { grace, ..Config::default() });
+        let on = || vec![rule("cpu", vec![held("a", hold_for, 0)])];
+        let off = || vec![rule("cpu", vec![])];
+        fixture.evaluate(on());
+        fixture.pass(1000 * INTERVAL);
+        assert!(fixture.restart().is_empty());
+        let active: Vec<usize> = (0..3)
+            .map(|_| {
+                fixture.evaluate(off());
+                fixture.active().len()
+            })
+            .collect();
+        assert_eq!(active, [1, 1, 0], "pending ones too: {hold_for}");
+    }
+}
+
+/// A group with one rule whose alerts go on firing for so many intervals, as a setup tells it.
+fn told(rule: &str, keep_firing_for: u64) -> RuleGroup {
+    let rule = Rule {
+        id: rule.into(),
+        name: rule.into(),
+        kind: RuleKind::Alert,
+        expression: String::new(),
+        hold_for: 0,
+        keep_firing_for: keep_firing_for * INTERVAL,
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        health: Health::Unknown,
+        last_error: None,
+        last_evaluation: None,
+    };
+    RuleGroup {
+        plugin: "p".into(),
+        name: "g".into(),
+        file: String::new(),
+        interval: INTERVAL,
+        limit: 0,
+        last_evaluation: None,
+        evaluation_seconds: 0.0,
+        rules: vec![rule],
+    }
+}
+
+#[test]
+fn a_reload_that_changes_how_long_alerts_go_on_firing_counts_for_those_that_linger() {
+    for (told, expected) in [(told("cpu", 1), 1), (told("cpu", 6), 6), (told("other", 1), 4)] {
+        let mut fixture = Fixture::new(Config::default());
+        fixture.evaluate(vec![rule("cpu", vec![held("a", 0, 4)])]);
+        let off = || vec![rule("cpu", vec![])];
+        assert!(fixture.evaluate(off()).is_empty());
+        fixture.generation = Digest::of(b"two");
+        fixture.alerts.as_mut().unwrap().set_up(&[told]);
+        let quiet = (1..10).find(|_| !fixture.evaluate(off()).is_empty());
+        assert_eq!(quiet, Some(expected));
+    }
+}
+
+#[test]
 fn alerts_beyond_the_bound_are_refused_and_those_there_are_go_on() {
     let mut fixture = Fixture::new(Config { max_alerts: 2, ..Config::default() });
     let all = |instances: &[&str]| {
         vec![rule("cpu", instances.iter().map(|instance| held(instance, 0, 0)).collect())]
     };
     assert_eq!(fixture.evaluate(all(&["b", "c"])).len(), 2);
+    let change = fixture.change(all(&["a", "b", "c", "d"]));
+    let left_out = LeftOut { group: "g".into(), rule: "cpu".into(), alerts: 2 };
+    assert_eq!(change.left_out, [left_out]);
     assert_eq!(fixture.evaluate(all(&["a", "b", "c"])).len(), 0);
     assert_eq!(fixture.evaluate(all(&["a", "b"])), ["cpu resolved"]);
     assert_eq!(fixture.evaluate(all(&["a", "b"])), ["cpu firing"]);

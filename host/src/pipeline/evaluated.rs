@@ -16,6 +16,9 @@ pub(crate) struct Evaluated {
     pub(crate) rules: Vec<RuleResult>,
     /// What rules recorded.
     pub(crate) samples: Vec<Sample>,
+    /// How long before the evaluation they are, in nanoseconds: a group may look back, and then the ends of its series
+    /// lie back too. None without samples.
+    pub(crate) lag: Option<u64>,
     /// The keys of the series that each rule recorded, by which those that it records no more are found. A rule
     /// that failed has none: it keeps its series as it keeps its alerts.
     pub(crate) made: Vec<(String, Option<HashSet<u64>>)>,
@@ -30,6 +33,8 @@ impl Evaluated {
             let outcome = result.outcome.map(|output| {
                 for own in output.samples {
                     let sample = sample(own, time);
+                    let lag = time.saturating_sub(sample.time);
+                    evaluated.lag = Some(evaluated.lag.map_or(lag, |least| least.min(lag)));
                     keys.insert(live.key(&sample));
                     evaluated.samples.push(sample);
                 }

@@ -157,7 +157,10 @@ impl Inner {
     /// Says whether there was room.
     fn add(&mut self, owner: &Owner, key: u64, sample: &Sample, now: u64, max: Size) -> bool {
         if let Some(known) = self.owners.get_mut(owner).and_then(|series| series.get_mut(&key)) {
-            known.last = known.last.max(sample.time);
+            // After the clock was set back a series goes on earlier than it was, and a marker behind where it was
+            // would not end it.
+            let is_behind = now < known.came;
+            known.last = if is_behind { sample.time } else { known.last.max(sample.time) };
             known.came = now;
             return true;
         }
@@ -267,6 +270,18 @@ mod tests {
         // The clock was set back.
         assert_eq!(ends(live.ended(&owner, SECOND)), [("b".to_owned(), 4 * SECOND + STEP)]);
         assert!(live.ended(&owner, SECOND).is_empty());
+    }
+
+    #[test]
+    fn a_series_that_goes_on_after_the_clock_was_set_back_ends_where_it_is() {
+        let (live, owner) = (live(10), plugin("p"));
+        for (time, now) in [(90, 100), (30, 40), (29, 41)] {
+            live.made(&owner, &[sample("a", time * SECOND)], now * SECOND);
+        }
+        let key = live.key(&sample("a", 0));
+        assert_eq!(ends(live.markers(&owner, &[key], 35 * SECOND)), [("a".to_owned(), 35 * SECOND)]);
+        let before = live.markers(&owner, &[key], 20 * SECOND);
+        assert_eq!(ends(before), [("a".to_owned(), 30 * SECOND + STEP)], "not before its last sample");
     }
 
     #[test]

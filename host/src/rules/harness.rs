@@ -12,18 +12,20 @@ use picket_sandbox::{
 use picket_series::{Refused, Store};
 use prometheus::Registry;
 
-use crate::alerts::{self, ActiveAlert, ActiveAlerts, Alerts, Evaluation, RuleError, Silences};
+use crate::alerts::{self, ActiveAlert, ActiveAlerts, Alerts, Evaluation, LeftOut, RuleError, Silences};
 use crate::model::{Digest, Sample};
 use crate::pipeline::evaluated::Evaluated;
 use crate::pipeline::live::{LiveSeries, Owner};
+use crate::pipeline::query::ANSWER_BYTES;
 use crate::pipeline::worker::recorded::Recorded;
 use crate::state::{MemoryTable, State, StateError};
 
 /// The plugin's name in log lines and in the view of its alerts.
 const PLUGIN: &str = "promql-rules";
-/// How long one call may take here: nobody else waits for it, and a person can interrupt.
+/// How long one call may take here, also within a node's bounds: nobody else waits for it, a person can interrupt, and
+/// this machine may be slower or busier than the node.
 const CALL_DEADLINE: Duration = Duration::from_secs(120);
-/// Memory of the instance: within the budget that the engine has for all of them.
+/// Memory of the instance without a node's bounds: within the budget that the engine has for all of them.
 const MEMORY: u64 = 384 << 20;
 /// What one call may return.
 const OUTPUT: u64 = 64 << 20;
@@ -37,6 +39,8 @@ const LABEL_SETS: u32 = 1_000_000;
 const MAX_SERIES: usize = 1_000_000;
 /// Bytes of the store. They are taken when they are needed only.
 const MAX_SERIES_BYTES: u64 = 2 << 30;
+/// What the component's own configuration on a node bounds, so that it counts here too.
+const BOUNDS: [&str; 3] = ["max_samples", "max_alerts", "max_output"];
 /// Longer than any test: nothing is too old.
 const MAX_AGE: Duration = Duration::from_secs(400 * 366 * 24 * 3600);
 
@@ -48,14 +52,36 @@ pub type Reader = fn(Arc<Store>) -> Arc<dyn SeriesReader>;
 pub struct RulesComponent {
     linked: Linked,
     reader: Reader,
+    limits: Limits,
+    /// Alerts of all rules.
+    max_alerts: usize,
+    /// What its configuration says unless whoever tries rules says something else.
+    bounds: BTreeMap<String, serde_json::Value>,
 }
 
 impl RulesComponent {
-    /// Links a component with all that can be granted.
+    /// Links a component with all that can be granted, and bounds far above a node's.
     pub fn new(component: &Component, reader: Reader) -> Result<Self, RulesError> {
         // It has no state here: what it were to keep in one would be another node's.
         let grants = Grants { state: Some(0), series: SeriesGrant::All };
-        Ok(Self { linked: component.link(PLUGIN, &grants)?, reader })
+        let linked = component.link(PLUGIN, &grants)?;
+        Ok(Self { linked, reader, limits: limits(), max_alerts: ALERTS as usize, bounds: BTreeMap::new() })
+    }
+
+    /// Within the bounds that it has on a node, so that what passes here does so there: its limits, but for those of
+    /// time, and what its configuration there bounds.
+    pub fn within(self, limits: &Limits, config: &serde_json::Value) -> Self {
+        let bound = |key: &str| Some((key.to_owned(), config.get(key)?.clone()));
+        let limits = Limits {
+            call_deadline: CALL_DEADLINE,
+            configure_deadline: CALL_DEADLINE,
+            // One instance evaluates rules and answers expressions here. What rules return is bounded by the
+            // component's own `max_output`.
+            output_bytes: limits.output_bytes.max(ANSWER_BYTES),
+            ..limits.clone()
+        };
+        let max_alerts = alerts::Config::default().max_alerts;
+        Self { limits, max_alerts, bounds: BOUNDS.into_iter().filter_map(bound).collect(), ..self }
     }
 }
 
@@ -125,7 +151,7 @@ impl Harness {
     ) -> Result<Self, RulesError> {
         let registry = Registry::new();
         let view = ActiveAlerts::default();
-        let bounds = alerts::Config { max_alerts: ALERTS as usize, ..alerts::Config::default() };
+        let bounds = alerts::Config { max_alerts: component.max_alerts, ..alerts::Config::default() };
         let metrics = alerts::Metrics::new(&registry)?;
         // Nobody silences anything here, and nothing was stored before.
         let silences = Silences::open(State::with_table(Arc::new(MemoryTable::new(0)))?, 0)?;
@@ -133,7 +159,7 @@ impl Harness {
         let clock = Arc::new(AtomicU64::new(0));
         let mut harness = Self {
             component: component.clone(),
-            config: completed(config, &files),
+            config: completed(config, &files, &component.bounds),
             assets: Arc::new(Assets::new(files)),
             setup: Setup::default(),
             instance: None,
@@ -179,14 +205,14 @@ impl Harness {
         appended.map(drop).map_err(|refused| RulesError::Sample { series: name.to_owned(), refused })
     }
 
-    /// Evaluates a group of the setup. Times of evaluations do not fall. Gives the rules that failed; their alerts
-    /// keep their state.
+    /// Evaluates a group of the setup. Times of evaluations do not fall. Gives the rules that failed, whose alerts
+    /// keep their state, and those with more alerts than are followed.
     pub fn evaluate(&mut self, group: &str, time: u64) -> Result<Vec<RuleError>, RulesError> {
         self.clock.fetch_max(time, Ordering::Relaxed);
         let output = self.call(|instance| instance.evaluate(group, time))?;
-        let Evaluated { rules, mut samples, made } = Evaluated::of(output.value, time, &self.live);
-        let next = self.recorded.next(group, made);
-        samples.extend(self.live.markers(&owner(), next.ended(), time));
+        let Evaluated { rules, mut samples, lag, made } = Evaluated::of(output.value, time, &self.live);
+        let next = self.recorded.next(group, made).behind(lag);
+        samples.extend(self.live.markers(&owner(), next.ended(), next.ended_at(time)));
         self.keep(&samples, time);
         self.recorded.accept(next);
         let interval = self.setup.groups.iter().find(|known| known.name == group).map(|known| known.interval);
@@ -197,10 +223,17 @@ impl Harness {
             interval: interval.map_or(0, |interval| u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)),
             results: rules,
         };
-        let change = self.alerts.evaluate(&self.generation, &evaluation);
+        let mut change = self.alerts.evaluate(&self.generation, &evaluation);
+        change.errors.extend(change.left_out.into_iter().map(|left_out| self.too_many(left_out)));
         self.alerts.accept(change.accept);
         self.keep(&change.samples, time);
         Ok(change.errors)
+    }
+
+    fn too_many(&self, LeftOut { group, rule, alerts }: LeftOut) -> RuleError {
+        let most = self.alerts.most();
+        let reason = format!("{alerts} of its alerts are not followed: all rules have {most} alerts at most");
+        RuleError { group, rule, reason }
     }
 
     /// Evaluates an expression. The inner error is about the expression.
@@ -242,7 +275,7 @@ impl Harness {
             series: Some((self.component.reader)(Arc::clone(&self.store))),
             assets: Arc::clone(&self.assets),
         };
-        let mut instance = self.component.linked.instantiate(&services, &limits())?;
+        let mut instance = self.component.linked.instantiate(&services, &self.component.limits)?;
         let setup = instance.configure(&self.config)?;
         Ok((instance, setup))
     }
@@ -267,8 +300,12 @@ impl Harness {
 }
 
 /// A configuration for exactly these rule files, whatever they are called, without the component's own rules, and
-/// with as much time as a call has here. What it says itself of packs and times counts.
-fn completed(config: &serde_json::Value, files: &BTreeMap<String, Vec<u8>>) -> String {
+/// with as much time as a call has here and the bounds of a node. What it says itself of packs, times and bounds counts.
+fn completed(
+    config: &serde_json::Value,
+    files: &BTreeMap<String, Vec<u8>>,
+    bounds: &BTreeMap<String, serde_json::Value>,
+) -> String {
     let mut config = config.as_object().cloned().unwrap_or_default();
     let names: Vec<&String> = files.keys().collect();
     config.insert("files".to_owned(), serde_json::json!(names));
@@ -280,6 +317,9 @@ fn completed(config: &serde_json::Value, files: &BTreeMap<String, Vec<u8>>) -> S
         ("query_timeout", serde_json::json!(time)),
     ] {
         config.entry(key).or_insert(value);
+    }
+    for (key, value) in bounds {
+        config.entry(key.clone()).or_insert_with(|| value.clone());
     }
     serde_json::Value::Object(config).to_string()
 }
@@ -321,7 +361,9 @@ mod tests {
     #[test]
     fn the_component_reads_the_files_that_are_tried_and_no_others() {
         let files = BTreeMap::from([("a.rules.txt".to_owned(), Vec::new())]);
-        let config = completed(&serde_json::json!({ "files": ["x"], "rule_timeout": "1s" }), &files);
+        let bounds = ["max_alerts", "max_samples"].map(|key| (key.to_owned(), serde_json::json!(7)));
+        let own = serde_json::json!({ "files": ["x"], "rule_timeout": "1s", "max_samples": 9 });
+        let config = completed(&own, &files, &bounds.into());
         let config: serde_json::Value = serde_json::from_str(&config).unwrap();
         assert_eq!(config["files"], serde_json::json!(["a.rules.txt"]));
         assert_eq!(
@@ -329,5 +371,6 @@ mod tests {
             (0, Some("1s"))
         );
         assert_eq!(config["group_timeout"], "60s");
+        assert_eq!((&config["max_alerts"], &config["max_samples"]), (&7.into(), &9.into()));
     }
 }

@@ -6,8 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use picket_sdk::{ConfigError, Label, RuleKind, Setup, assets, log};
 
 use crate::config::{Config, milliseconds};
-use crate::file::{self, Kind, MAX_GROUPS, MAX_RULE_ID, MAX_RULES, Problem, Rule};
+use crate::file::{self, Kind, MAX_GROUPS, MAX_RULE_ID, MAX_RULES, Rule};
 use crate::{packs, template};
+
+/// Bytes of a rule's id without what tells it from others alike, ` #20000`.
+const LONGEST_ID: usize = MAX_RULE_ID - 8;
+/// What a shortened id ends with: the sign that something is left out, a space and 16 digits.
+const HASH_BYTES: usize = "… ".len() + 16;
 
 /// A group as it is evaluated.
 #[derive(Debug)]
@@ -62,7 +67,6 @@ pub(crate) fn read(config: &Config, setup: &mut Setup) -> Result<HashMap<String,
                 limit: group.limit,
                 rules: identified(group.rules),
             };
-            check_ids(&name, &group.name, &evaluated, &mut problems);
             setup.shown_group(shown(&group_name, &name, interval, &evaluated));
             groups.insert(group_name, evaluated);
         }
@@ -113,7 +117,7 @@ fn identified(rules: Vec<Rule>) -> Vec<Evaluated> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut taken = HashSet::new();
     let identify = |rule: Rule| {
-        let plain = identity(&rule);
+        let plain = shortened(identity(&rule));
         let count = counts.entry(plain.clone()).or_insert(1);
         let mut id = plain.clone();
         // The name of another alert may end like this.
@@ -136,21 +140,17 @@ fn identity(rule: &Rule) -> String {
     format!("{}{{{}}}", rule.name, labels.join(", "))
 }
 
-/// Refuses ids that the host would refuse without saying where.
-fn check_ids(file: &str, group_name: &str, group: &Group, problems: &mut Vec<Problem>) {
-    for (index, evaluated) in group.rules.iter().enumerate() {
-        if evaluated.id.len() > MAX_RULE_ID {
-            problems.push(Problem {
-                file: file.to_owned(),
-                at: evaluated.rule.at,
-                group: Some(group_name.to_owned()),
-                rule: Some((index + 1, evaluated.rule.name.clone())),
-                message: format!(
-                    "its name and labels have more than {MAX_RULE_ID} bytes: shorten the labels"
-                ),
-            });
-        }
+/// An id that the host takes: a long one is its beginning with a hash of all of it, the same at every start.
+fn shortened(id: String) -> String {
+    if id.len() <= LONGEST_ID {
+        return id;
     }
+    // FNV-1a. Two rules with the same one count as two that are alike.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let end = id.floor_char_boundary(LONGEST_ID - HASH_BYTES);
+    format!("{}… {hash:016x}", &id[..end])
 }
 
 /// What the host shows of a group.
@@ -185,5 +185,20 @@ fn shown_rule(evaluated: &Evaluated) -> picket_sdk::Rule {
         keep_firing_for: nanoseconds(keep_firing_for),
         labels: rule.labels.iter().map(|(name, value)| label((name, value))).collect(),
         annotations,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_id_is_its_beginning_and_a_hash_and_leaves_room_for_a_number() {
+        assert_eq!(shortened("x".repeat(LONGEST_ID)), "x".repeat(LONGEST_ID));
+        let long = |end: &str| shortened(format!("{}{end}", "ä".repeat(MAX_RULE_ID)));
+        let (one, two) = (long("1"), long("2"));
+        assert!(one.len() <= LONGEST_ID && one.len() > LONGEST_ID - 4, "{}", one.len());
+        assert!(one.starts_with("ää") && one != two && one == long("1"), "{one} {two}");
+        assert!(one.len() + " #20000".len() <= MAX_RULE_ID);
     }
 }

@@ -39,7 +39,8 @@ use super::view::View;
 use crate::model::now_nanos;
 use crate::pipeline::query::{AskError, Question};
 
-/// Requests that are answered at once. Each may hold an answer of 16 MiB until it was sent.
+/// Requests that are answered at once. Each may hold an answer of 16 MiB until it was sent. Others wait, as many as
+/// there may be connections.
 const PLACES: usize = 16;
 /// Beyond the evaluation: to write the answer down.
 pub(super) const WRITING: Duration = Duration::from_secs(10);
@@ -131,9 +132,9 @@ async fn query_range(State(shared): State<Shared>, request: Request) -> Result<R
 
 /// Has an expression evaluated and writes the answer down.
 async fn ask(shared: &Shared, asked: Asked) -> Result<Response, Failure> {
-    let place = place(shared)?;
     let timeout = asked.timeout.map_or(shared.query_timeout, |wanted| wanted.min(shared.query_timeout));
     let deadline = Instant::now() + timeout;
+    let place = place(shared, deadline).await?;
     let question = Question { expression: asked.expression, time: asked.time, deadline };
     let pending = shared.view.ask(question)?;
     let answer = match tokio::time::timeout_at(deadline.into(), pending).await {
@@ -151,22 +152,31 @@ async fn ask(shared: &Shared, asked: Asked) -> Result<Response, Failure> {
     Ok(page::response(bytes, place))
 }
 
-/// A place for an answer.
-fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, Failure> {
-    shared
-        .room
-        .places
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| Failure::busy(format!("{PLACES} requests are answered already; ask again in a second")))
+/// A place for an answer, as soon as there is one: a dashboard asks for more at once than there are places.
+async fn place(shared: &Shared, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+    let place = shared.room.places.clone().acquire_owned();
+    match tokio::time::timeout_at(deadline.into(), place).await {
+        Ok(Ok(place)) => Ok(place),
+        // None was given back in time; nobody closes them.
+        Ok(Err(_)) | Err(_) => {
+            let why = format!("{PLACES} requests were being answered all the time; ask again in a second");
+            Err(Failure::busy(why))
+        }
+    }
+}
+
+/// When a request without a deadline of its own is given up.
+fn deadline(shared: &Shared) -> Instant {
+    Instant::now() + shared.query_timeout
 }
 
 /// Answers with data that is made on a thread that may block.
 async fn answer_with<T: serde::Serialize>(
     shared: &Shared,
+    deadline: Instant,
     make: impl FnOnce(&dyn View) -> Result<Found<T>, Failure> + Send + 'static,
 ) -> Result<Response, Failure> {
-    let place = place(shared)?;
+    let place = place(shared, deadline).await?;
     let bytes = blocking(shared, move |view| {
         let found = make(view)?;
         page::success(found.items, found.truncated)
@@ -179,7 +189,7 @@ async fn answer_whole<T: serde::Serialize>(
     shared: &Shared,
     make: impl FnOnce(&dyn View) -> T + Send + 'static,
 ) -> Result<Response, Failure> {
-    let place = place(shared)?;
+    let place = place(shared, deadline(shared)).await?;
     let bytes = blocking(shared, move |view| page::success(make(view), false)).await??;
     Ok(page::response(bytes, place))
 }
@@ -189,11 +199,11 @@ async fn series(State(shared): State<Shared>, request: Request) -> Result<Respon
     if lookup.selectors.is_empty() {
         return Err(Failure::new(Sort::BadData, "no match[] parameter provided"));
     }
-    let deadline = Instant::now() + shared.query_timeout;
+    let deadline = deadline(&shared);
     let turn = tokio::time::timeout_at(deadline.into(), shared.room.turns.clone().acquire_owned()).await;
     let turn =
         turn.map_err(|_| LookupError::Late("others look up series all the time; ask again".to_owned()))?;
-    answer_with(&shared, move |view| {
+    answer_with(&shared, deadline, move |view| {
         let _turn = turn;
         let found = view.series(&lookup, deadline)?;
         let items = found.items.into_iter().map(super::dto::Pairs).collect();
@@ -225,8 +235,8 @@ async fn look_up(
     ask: impl FnOnce(&dyn View, &Lookup, Instant) -> Names + Send + 'static,
 ) -> Result<Response, Failure> {
     let lookup = parameters::lookup(form)?;
-    let deadline = Instant::now() + shared.query_timeout;
-    answer_with(shared, move |view| Ok(ask(view, &lookup, deadline)?)).await
+    let deadline = deadline(shared);
+    answer_with(shared, deadline, move |view| Ok(ask(view, &lookup, deadline)?)).await
 }
 
 async fn metadata(State(shared): State<Shared>, request: Request) -> Result<Response, Failure> {

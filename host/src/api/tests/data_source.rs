@@ -136,7 +136,7 @@ fn what_only_reads_takes_post_only_where_parameters_are_long() {
 }
 
 #[test]
-fn no_more_answers_are_made_at_once_than_there_are_places() {
+fn no_more_answers_are_made_at_once_than_there_are_places_and_others_wait_for_one() {
     let running = Running::start(|endpoints| {
         endpoints.connections = 32;
         endpoints.query_timeout = Duration::from_secs(60);
@@ -153,7 +153,16 @@ fn no_more_answers_are_made_at_once_than_there_are_places() {
         assert!(Instant::now() < deadline, "the queries were not asked");
         std::thread::yield_now();
     }
-    let (status, answer) = running.get(&format!("{API}/query?query=1"));
+    let mut waits = running.tcp();
+    let path = format!("{API}/query?query=1");
+    write!(waits, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let (status, answer) = running.get(&format!("{path}&timeout=100ms"));
     assert_eq!((status, &body::<Value>(&answer)["errorType"]), (503, &json!("unavailable")));
     assert!(answer.to_ascii_lowercase().contains("\r\nretry-after: 1\r\n"), "{answer}");
+
+    let ends = running.agent.unanswered.lock().unwrap().pop().unwrap();
+    ends.send(Err(AskError::Late)).unwrap();
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

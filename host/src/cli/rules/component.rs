@@ -12,7 +12,8 @@ use super::super::global::Global;
 use super::super::plugin::bench::Bench;
 use crate::agent::StoreReader;
 use crate::config::{self, Checked, paths};
-use crate::lifecycle::config::Plugin;
+use crate::lifecycle;
+use crate::lifecycle::config::{LimitsConfig, Plugin};
 use crate::rules::RulesComponent;
 
 /// The first-party component.
@@ -47,16 +48,26 @@ impl ComponentChoice {
             let component = linked(&Bench::open(file)?, file)?;
             // Its section is looked up all the same: it names the rules that are active.
             let section = checked.as_ref().and_then(|checked| section(checked).ok().flatten());
-            return Ok(Found { component, checked, section: section.map(|(section, _)| section) });
+            return Ok(Found::new(component, checked, section.map(|(section, _)| section)));
         }
         if let Some(checked) = &checked
             && let Some((section, bench)) = section(checked)?
         {
             let component = linked(&bench, &section.component)?;
-            return Ok(Found { component, checked: Some(checked.clone()), section: Some(section) });
+            return Ok(Found::new(component, Some(checked.clone()), Some(section)));
         }
         let file = first_party(checked.as_ref())?;
-        Ok(Found { component: linked(&Bench::open(&file)?, &file)?, checked, section: None })
+        Ok(Found::new(linked(&Bench::open(&file)?, &file)?, checked, None))
+    }
+}
+
+impl Found {
+    /// Within the limits of the plugin's section, else within those of a section that names none.
+    fn new(component: RulesComponent, checked: Option<Checked>, section: Option<Plugin>) -> Self {
+        let limits = section.as_ref().map_or_else(LimitsConfig::default, |section| section.limits.clone());
+        let config = section.as_ref().map_or(serde_json::Value::Null, |section| section.config.clone());
+        let component = component.within(&lifecycle::limits(&limits), &config);
+        Self { component, checked, section }
     }
 }
 

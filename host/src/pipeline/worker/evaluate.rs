@@ -1,7 +1,7 @@
 //! Evaluations of an alert rule's groups, each at its own interval.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::call::Failure;
 use super::{Place, Worker};
@@ -10,63 +10,7 @@ use crate::model::{Digest, Frame, Sample, now_nanos};
 use crate::pipeline::evaluated::Evaluated;
 use crate::pipeline::live::Owner;
 use crate::pipeline::results::Results;
-use picket_sandbox::{self as guest, Group, Output};
-
-/// When which group is due.
-#[derive(Debug, Default)]
-pub(super) struct Schedule(Vec<Due>);
-
-#[derive(Debug)]
-struct Due {
-    group: String,
-    interval: Duration,
-    at: Instant,
-    /// Whether it was evaluated once.
-    began: bool,
-}
-
-impl Schedule {
-    /// All groups are due at once, then each at its interval.
-    pub(super) fn new(groups: &[Group], now: Instant) -> Self {
-        let due = |group: &Group| Due {
-            group: group.name.clone(),
-            interval: group.interval,
-            at: now,
-            began: false,
-        };
-        Self(groups.iter().map(due).collect())
-    }
-
-    /// When the next group is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.iter().map(|due| due.at).min()
-    }
-
-    /// The group that is due longest, and when it was: evaluations are an interval apart however late they come.
-    /// Those that were missed are not made up for.
-    fn take_due(&mut self, now: Instant) -> Option<(String, Instant)> {
-        let due = self.0.iter_mut().filter(|due| due.at <= now).min_by_key(|due| due.at)?;
-        let at = if now - due.at < due.interval { due.at } else { now };
-        due.at = at + due.interval;
-        due.began = true;
-        Some((due.group.clone(), at))
-    }
-
-    /// Whether each group was evaluated once, so that it is known what they record.
-    pub(super) fn all_began(&self) -> bool {
-        self.0.iter().all(|due| due.began)
-    }
-
-    /// A group's interval in nanoseconds.
-    fn interval(&self, group: &str) -> u64 {
-        let due = self.0.iter().find(|due| due.group == group);
-        due.map_or(0, |due| u64::try_from(due.interval.as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    fn groups(&self) -> Vec<String> {
-        self.0.iter().map(|due| due.group.clone()).collect()
-    }
-}
+use picket_sandbox::{self as guest, Output};
 
 impl Worker {
     /// Evaluates one group if one is due. A group that fails twice counts as all its rules failing: their
@@ -78,12 +22,16 @@ impl Worker {
         let begun = Instant::now();
         let mut outcome = self.try_evaluate(&group, time);
         if let Err(error) = &outcome {
-            if let Some(previous) = self.previous.take() {
+            // What failed before says nothing of the new generation: whether it works is for its other groups to
+            // show, or nothing could be changed any more as long as one group fails.
+            let is_new = !self.schedule.fails(&group);
+            if is_new && let Some(previous) = self.previous.take() {
                 super::swap::put_back(self, previous, error);
                 return;
             }
             outcome = self.try_evaluate(&group, time);
         }
+        self.schedule.note(&group, matches!(outcome, Err(Failure::Call(_))));
         let took = Took { time, length: begun.elapsed() };
         match outcome {
             Ok(output) => {
@@ -123,8 +71,8 @@ impl Worker {
         for sample in evaluated.samples {
             results.push(Frame::Sample(sample));
         }
-        let next = self.recorded.next(&group, evaluated.made);
-        for marker in self.markers(next.ended(), time) {
+        let next = self.recorded.next(&group, evaluated.made).behind(evaluated.lag);
+        for marker in self.markers(next.ended(), next.ended_at(time)) {
             results.push(Frame::Sample(marker));
         }
         let interval = self.schedule.interval(&group);
@@ -135,9 +83,27 @@ impl Worker {
             let generation = origin.generation.short();
             tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
         }
+        self.tell_left_out(&change);
         self.results.append(results);
         if self.commit_alerts(change) {
             self.recorded.accept(next);
+        }
+    }
+
+    /// Tells which rules have alerts that are not followed, each once in a while.
+    fn tell_left_out(&mut self, change: &Change) {
+        for left_out in &change.left_out {
+            if self.left_out_told.is_news(left_out, Instant::now()) {
+                tracing::warn!(
+                    plugin = self.generation.origin.plugin,
+                    group = left_out.group,
+                    rule = left_out.rule,
+                    left_out = left_out.alerts,
+                    most = self.alerts.most(),
+                    "The plugin has as many alerts as it may: further ones of this rule hold and are not followed, and \
+                     nobody is told of them. Let the rule aggregate, or give it a plugin of its own."
+                );
+            }
         }
     }
 
@@ -177,8 +143,10 @@ impl Worker {
     fn retain_groups(&mut self, groups: &[String]) -> bool {
         let now = now_nanos();
         let change = self.alerts.retain_groups(&self.generation.origin.generation, groups, now);
-        for marker in self.markers(&self.recorded.beyond(groups), now) {
-            self.results.push(Frame::Sample(marker));
+        for (key, lag) in self.recorded.beyond(groups) {
+            for marker in self.markers(&[key], now.saturating_sub(lag)) {
+                self.results.push(Frame::Sample(marker));
+            }
         }
         let committed = self.commit_alerts(change);
         if committed {
@@ -196,42 +164,4 @@ fn said<'a>(
     let mut errors: HashMap<String, String> =
         change.errors.iter().map(|error| (error.rule.clone(), error.reason.clone())).collect();
     evaluation.results.iter().map(move |result| (result.rule.as_str(), errors.remove(&result.rule)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schedule(groups: &[(&str, u64)], start: Instant) -> Schedule {
-        let group = |(name, seconds): &(&str, u64)| Group {
-            name: (*name).to_owned(),
-            file: String::new(),
-            interval: Duration::from_secs(*seconds),
-            limit: 0,
-            rules: Vec::new(),
-        };
-        Schedule::new(&groups.iter().map(group).collect::<Vec<_>>(), start)
-    }
-
-    #[test]
-    fn groups_come_due_by_their_intervals_and_missed_ones_are_left_out() {
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = schedule(&[("a", 10), ("b", 60)], start);
-        assert_eq!(schedule.take_due(start), Some(("a".into(), start)));
-        assert_eq!(schedule.take_due(start), Some(("b".into(), start)));
-        assert_eq!(schedule.take_due(start), None);
-        assert_eq!(schedule.next_due(), Some(after(10)));
-        assert_eq!(schedule.take_due(after(45)), Some(("a".into(), after(45))));
-        assert_eq!(schedule.next_due(), Some(after(55)));
-    }
-
-    #[test]
-    fn an_evaluation_that_comes_late_is_of_when_it_was_due() {
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = schedule(&[("a", 10)], after(0));
-        assert_eq!(schedule.take_due(after(3)), Some(("a".into(), start)));
-        assert_eq!(schedule.take_due(after(10)), Some(("a".into(), after(10))));
-    }
 }

@@ -5,9 +5,9 @@
 //! whoever serves then, so every record is processed exactly once, by exactly one generation.
 //!
 //! The parts: `call` calls the guest, `records` runs rounds, `scan`, `unpack` and `evaluate` the other kinds of
-//! work, `recorded` knows which series rules make, `groups` shows rules, `wall` tells the time of evaluations, `swap`
-//! exchanges generations, `land` commits, `thread` and `anew` are about threads that panic. What to do after a failure
-//! is decided by `round` and `circuit`.
+//! work, `schedule` knows when groups of rules are due, `recorded` which series rules make, `groups` shows rules, `wall`
+//! tells the time of evaluations, `swap` exchanges generations, `land` commits, `thread` and `anew` are about threads
+//! that panic. What to do after a failure is decided by `round` and `circuit`.
 
 mod anew;
 mod call;
@@ -17,6 +17,7 @@ mod land;
 pub(crate) mod recorded;
 mod records;
 mod scan;
+mod schedule;
 mod swap;
 mod thread;
 mod unpack;
@@ -43,7 +44,7 @@ use super::results::Results;
 use super::round::Round;
 use super::spool::Spool;
 use super::work::Work;
-use crate::alerts::{Alerts, PluginRules, Rules};
+use crate::alerts::{Alerts, LeftOutTold, PluginRules, Rules};
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 use crate::tap::Taps;
 
@@ -113,9 +114,11 @@ pub struct Worker {
     commit_failures: u32,
     stalls: u32,
     alerts: Alerts,
+    /// Which rules have more alerts than are followed, as far as the log has it.
+    left_out_told: LeftOutTold,
     /// What is shown of its rules.
     rules: PluginRules,
-    schedule: evaluate::Schedule,
+    schedule: schedule::Schedule,
     wall: wall::Wall,
     /// What the last evaluations recorded.
     recorded: recorded::Recorded,
@@ -167,11 +170,18 @@ impl Worker {
             start.lane.set_interest(start.generation.interest.id);
         }
         let rules = start.shared.rules.plugin(&origin.plugin);
-        rules.set_up(groups::of(&start.generation));
+        let mut alerts = start.alerts;
+        let told = groups::of(&start.generation);
+        alerts.set_up(&told);
+        rules.set_up(told);
+        let first = match start.previous {
+            Some(_) => schedule::AFTER_EXCHANGE,
+            None => schedule::AFTER_START,
+        };
         Self {
             rules,
             wall: wall::Wall::default(),
-            schedule: evaluate::Schedule::new(&start.generation.setup.groups, Instant::now()),
+            schedule: schedule::Schedule::new(&start.generation.setup.groups, Instant::now(), first),
             lane: start.lane,
             shared: start.shared,
             surroundings: start.surroundings,
@@ -190,7 +200,8 @@ impl Worker {
             not_before: None,
             commit_failures: 0,
             stalls: 0,
-            alerts: start.alerts,
+            alerts,
+            left_out_told: LeftOutTold::default(),
             recorded: recorded::Recorded::default(),
             evaluated: false,
             anew: start.anew,

@@ -10,7 +10,8 @@ use std::time::Instant;
 use picket_sandbox::CallError;
 
 use super::call::Failure;
-use super::{Event, Previous, UNSETTLED, Worker, decided, evaluate, groups};
+use super::schedule::{AFTER_EXCHANGE, Schedule};
+use super::{Event, Previous, UNSETTLED, Worker, decided, groups};
 use crate::model::LifecycleEvent;
 use crate::pipeline::batch::selected;
 use crate::pipeline::control::{NotReady, Prepare};
@@ -96,8 +97,11 @@ fn take_over(worker: &mut Worker) {
     worker.results = Results::default();
     worker.surroundings.state.forget_pending();
     worker.meter.serves(&worker.generation.origin.generation);
-    worker.schedule = evaluate::Schedule::new(&worker.generation.setup.groups, Instant::now());
-    worker.rules.set_up(groups::of(&worker.generation));
+    let schedule = Schedule::new(&worker.generation.setup.groups, Instant::now(), AFTER_EXCHANGE);
+    worker.schedule = schedule.after(&worker.schedule);
+    let told = groups::of(&worker.generation);
+    worker.alerts.set_up(&told);
+    worker.rules.set_up(told);
     let interest = Arc::clone(&worker.generation.interest);
     if let Some(round) = &mut worker.round {
         round.reselect(|work| {

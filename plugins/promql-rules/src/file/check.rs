@@ -61,7 +61,7 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
     };
     let labels = labels.values().map(|text| (Rc::from(text.name), text.text().to_owned())).collect();
     let (text, query) = query?;
-    (report.problems.len() == before).then_some(Rule { name, at: fields.at, text, query, kind, labels })
+    (report.problems.len() == before).then_some(Rule { name, text, query, kind, labels })
 }
 
 fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(String, promql_engine::Query)> {

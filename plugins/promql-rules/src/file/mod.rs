@@ -13,10 +13,9 @@ use std::rc::Rc;
 use promql_engine::Query;
 
 pub(crate) use load::load;
-pub(crate) use problem::{Problem, error};
+pub(crate) use problem::error;
 
 use crate::template::Template;
-use crate::yaml::Position;
 
 /// Groups of all files: the host's bound.
 pub(crate) const MAX_GROUPS: usize = 1_000;
@@ -59,8 +58,6 @@ pub(crate) struct Group {
 pub(crate) struct Rule {
     /// The alert's name, or that of the series it records.
     pub(crate) name: String,
-    /// Where it stands in its file.
-    pub(crate) at: Position,
     /// The expression as it is written.
     pub(crate) text: String,
     pub(crate) query: Query,
