@@ -30,17 +30,19 @@ mod record;
 mod rules;
 mod series;
 pub mod silence;
+mod told;
 
 pub use active::{ActiveAlert, ActiveAlerts};
 pub use evaluation::{Evaluation, HeldAlert, MAX_LABELS, MAX_VALUE_BYTES, RuleResult};
 pub use keeper::{Accept, Alerts, Change, Config, RuleError};
-pub use left_out::{LeftOut, LeftOutTold};
+pub use left_out::LeftOut;
 pub use life::{Life, Next};
 pub use metrics::Metrics;
 pub use record::RestoreError;
 pub use rules::{GroupMetrics, Health, PluginRules, Rule, RuleGroup, RuleKind, Rules, Took};
 pub use series::{ALERTS, ALERTS_FOR_STATE};
 pub use silence::{NewSilence, Silence, SilenceError, Silences};
+pub use told::Told;
 
 #[cfg(test)]
 mod tests;

@@ -79,23 +79,26 @@ impl Worker {
         let evaluation = Evaluation { group, time, instant, interval, results: evaluated.rules };
         let change = self.alerts.evaluate(&origin.generation, &evaluation);
         self.rules.evaluated(&evaluation.group, took, said(&evaluation, &change));
-        for error in &change.errors {
-            let generation = origin.generation.short();
-            tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
-        }
-        self.tell_left_out(&change);
+        self.tell(&change);
         self.results.append(results);
         if self.commit_alerts(change) {
             self.recorded.accept(next);
         }
     }
 
-    /// Tells which rules have alerts that are not followed, each once in a while.
-    fn tell_left_out(&mut self, change: &Change) {
+    /// Tells which rules failed, and which have alerts that are not followed, each once in a while.
+    fn tell(&mut self, change: &Change) {
+        let (origin, now) = (&self.generation.origin, Instant::now());
+        for error in &change.errors {
+            if self.errors_told.is_news(&error.group, &error.rule, &error.reason, now) {
+                let generation = origin.generation.short();
+                tracing::warn!(plugin = origin.plugin, generation, %error, "A rule failed; its alerts keep their state.");
+            }
+        }
         for left_out in &change.left_out {
-            if self.left_out_told.is_news(left_out, Instant::now()) {
+            if self.left_out_told.is_news(&left_out.group, &left_out.rule, "", now) {
                 tracing::warn!(
-                    plugin = self.generation.origin.plugin,
+                    plugin = origin.plugin,
                     group = left_out.group,
                     rule = left_out.rule,
                     left_out = left_out.alerts,

@@ -44,7 +44,7 @@ use super::results::Results;
 use super::round::Round;
 use super::spool::Spool;
 use super::work::Work;
-use crate::alerts::{Alerts, LeftOutTold, PluginRules, Rules};
+use crate::alerts::{Alerts, PluginRules, Rules, Told};
 use crate::model::{Block, Digest, EventId, LifecycleEvent, Notice, Origin, Sample, now_nanos};
 use crate::tap::Taps;
 
@@ -114,8 +114,9 @@ pub struct Worker {
     commit_failures: u32,
     stalls: u32,
     alerts: Alerts,
-    /// Which rules have more alerts than are followed, as far as the log has it.
-    left_out_told: LeftOutTold,
+    /// Which rules fail, and which have more alerts than are followed, as far as the log has it.
+    errors_told: Told,
+    left_out_told: Told,
     /// What is shown of its rules.
     rules: PluginRules,
     schedule: schedule::Schedule,
@@ -201,7 +202,8 @@ impl Worker {
             commit_failures: 0,
             stalls: 0,
             alerts,
-            left_out_told: LeftOutTold::default(),
+            errors_told: Told::default(),
+            left_out_told: Told::default(),
             recorded: recorded::Recorded::default(),
             evaluated: false,
             anew: start.anew,
