@@ -79,7 +79,7 @@ impl Worker {
         let evaluation = Evaluation { group, time, instant, interval, results: evaluated.rules };
         let change = self.alerts.evaluate(&origin.generation, &evaluation);
         self.rules.evaluated(&evaluation.group, took, said(&evaluation, &change));
-        self.tell(&change);
+        self.tell_of_rules(&change);
         self.results.append(results);
         if self.commit_alerts(change) {
             self.recorded.accept(next);
@@ -87,7 +87,7 @@ impl Worker {
     }
 
     /// Tells which rules failed, and which have alerts that are not followed, each once in a while.
-    fn tell(&mut self, change: &Change) {
+    fn tell_of_rules(&mut self, change: &Change) {
         let (origin, now) = (&self.generation.origin, Instant::now());
         for error in &change.errors {
             if self.errors_told.is_news(&error.group, &error.rule, &error.reason, now) {
