@@ -1,4 +1,4 @@
-//! Measures the agent against counterparts and writes BENCHMARKS.md.
+//! Measures the agent against counterparts and writes what was measured into BENCHMARKS.md.
 //!
 //! The measuring itself is done by the `picket-bench` program (the crate `bench/`), which prints
 //! one line of JSON for each series of values; here everything it needs is built and fetched, and
@@ -20,6 +20,10 @@ use crate::workspace::{Workspace, cargo};
 use crate::{guest, progress};
 use report::Series;
 
+/// The counts of the figures in BENCHMARKS.md: rounds, lines, rules, series, interval and seed, as the options below
+/// have them.
+const USUAL: (u32, u64, u32, u32, u32, u64) = (5, 1_000_000, 10_000, 100_000, 15, 1);
+
 /// The measures there are, in the order of the report.
 const NAMES: [&str; 6] = ["boundary", "analyze", "pipeline", "swap", "idle", "rules"];
 
@@ -33,23 +37,23 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: Option<PathBuf>,
     /// How often each measure is run in turn with its counterpart.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = USUAL.0, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// How many lines the generated logs have.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = USUAL.1)]
     lines: u64,
     /// How many rules `rules` evaluates, in whole hundreds.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
+    #[arg(long, default_value_t = USUAL.2, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     rules: u32,
     /// Over how many series, in whole ten thousands.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(10_000..=500_000))]
+    #[arg(long, default_value_t = USUAL.3, value_parser = clap::value_parser!(u32).range(10_000..=500_000))]
     series: u32,
     /// How many seconds lie between its scrapes. With `--rules 1000 --series 10000 --interval 5 --rounds 3` it takes
     /// three minutes instead of eleven.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=60))]
+    #[arg(long, default_value_t = USUAL.4, value_parser = clap::value_parser!(u32).range(2..=60))]
     interval: u32,
     /// Where the generator's random numbers begin.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = USUAL.5)]
     seed: u64,
     /// Does not fetch Debian packages of counterparts; those not installed are left out.
     #[arg(long)]
@@ -57,6 +61,10 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    fn are_usual(&self) -> bool {
+        (self.rounds, self.lines, self.rules, self.series, self.interval, self.seed) == USUAL
+    }
+
     /// What the measuring program takes as well.
     fn counts(&self) -> Vec<String> {
         let counts = [
@@ -74,7 +82,7 @@ impl Arguments {
 /// Builds, measures, reports.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let wanted = |name: &&str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
-    let names: Vec<&str> = NAMES.into_iter().filter(wanted).collect();
+    let names: Vec<&'static str> = NAMES.into_iter().filter(wanted).collect();
     build(workspace)?;
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
@@ -89,14 +97,23 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let series = lines.iter().map(|line| Series::parse(line)).collect::<Result<Vec<_>>>()?;
-    let command = format!("cargo xtask bench {}", arguments.counts().join(" "));
-    let text = report::render(&series, &machine::describe(&workspace.root), &command);
-    println!("{text}");
-    if arguments.names.is_empty() {
-        fs::write(workspace.root.join("BENCHMARKS.md"), text).context("cannot write BENCHMARKS.md")?;
-        eprintln!("BENCHMARKS.md is written");
+    let machine = machine::describe(&workspace.root);
+    let counts = arguments.counts().join(" ");
+    let section = |name: &&'static str| {
+        let made = format!("Written by `cargo xtask bench {name} {counts}`. {machine}");
+        (*name, report::section(name, &series, &made))
+    };
+    let sections: Vec<_> = names.iter().map(section).collect();
+    for (_, text) in &sections {
+        println!("{text}");
+    }
+    let page = workspace.root.join("BENCHMARKS.md");
+    let former = fs::read_to_string(&page).unwrap_or_default();
+    if arguments.are_usual() {
+        fs::write(&page, report::page(&former, &sections, &NAMES)).context("cannot write BENCHMARKS.md")?;
+        eprintln!("written into BENCHMARKS.md: {}", names.join(", "));
     } else {
-        eprintln!("BENCHMARKS.md is left alone: not every measure was run");
+        eprintln!("BENCHMARKS.md is left alone: it holds figures with the default counts only");
     }
     Ok(())
 }

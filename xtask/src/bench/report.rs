@@ -63,34 +63,44 @@ const ABOUT: &[(&str, &str)] = &[
     ),
 ];
 
-/// The whole page.
-pub(super) fn render(series: &[Series], machine: &str, command: &str) -> String {
-    let mut text = format!(
-        "# Benchmarks\n\nWritten by `{command}`. {machine}\n\n\
-         Each measure but `rules` runs several times in turn with its counterparts (A B A B), on input from a \
-         seeded generator. Spread is lowest to highest. CPU time is user and system together, memory the peak of the \
-         resident set; both are medians. The ratio is to the row marked with `=`.\n"
-    );
-    let mut benches: Vec<&str> = Vec::new();
-    for one in series {
-        if !benches.contains(&one.bench.as_str()) {
-            benches.push(&one.bench);
+/// What stands above all sections of the page.
+const HEAD: &str = "# Benchmarks\n\nWritten by `cargo xtask bench`, each section by the run that it names.\n\n\
+    Each measure but `rules` runs several times in turn with its counterparts (A B A B), on input from a seeded \
+    generator. Spread is lowest to highest. CPU time is user and system together, memory the peak of the resident \
+    set; both are medians. The ratio is to the row marked with `=`.\n";
+
+/// The page with the section of each measure that was run in place of its former one. Sections come in the order of
+/// `names`; one that has no such name is left out.
+pub(super) fn page(former: &str, new: &[(&str, String)], names: &[&str]) -> String {
+    let kept = |name: &str| {
+        let section = former.split("\n## ").skip(1).find(|section| section.lines().next() == Some(name));
+        section.map(|section| format!("## {section}"))
+    };
+    let mut text = HEAD.to_owned();
+    for name in names {
+        let fresh = new.iter().find(|(known, _)| known == name).map(|(_, section)| section.clone());
+        if let Some(section) = fresh.or_else(|| kept(name)) {
+            let _ = write!(text, "\n{}\n", section.trim_end());
         }
     }
-    for bench in benches {
-        let _ = writeln!(text, "\n## {bench}\n");
-        if let Some((_, about)) = ABOUT.iter().find(|(name, _)| *name == bench) {
-            let _ = writeln!(text, "{about}\n");
-        }
-        text.push_str("| case | subject | median | spread | CPU time | peak memory | ratio | aim |\n");
-        text.push_str("|---|---|---:|---:|---:|---:|---:|---|\n");
-        let of_bench: Vec<&Series> = series.iter().filter(|one| one.bench == bench).collect();
-        for one in &of_bench {
-            row(&mut text, one, &of_bench);
-        }
-        for one in of_bench.iter().filter(|one| !one.note.is_empty()) {
-            let _ = write!(text, "\n{}, {}: {}\n", one.case, one.subject, one.note);
-        }
+    text
+}
+
+/// The section of a measure, from its series. `made` says by which run on which machine.
+pub(super) fn section(name: &str, series: &[Series], made: &str) -> String {
+    let mut text = format!("## {name}\n\n");
+    if let Some((_, about)) = ABOUT.iter().find(|(known, _)| *known == name) {
+        let _ = writeln!(text, "{about}\n");
+    }
+    let _ = writeln!(text, "{made}\n");
+    text.push_str("| case | subject | median | spread | CPU time | peak memory | ratio | aim |\n");
+    text.push_str("|---|---|---:|---:|---:|---:|---:|---|\n");
+    let of_bench: Vec<&Series> = series.iter().filter(|one| one.bench == name).collect();
+    for one in &of_bench {
+        row(&mut text, one, &of_bench);
+    }
+    for one in of_bench.iter().filter(|one| !one.note.is_empty()) {
+        let _ = write!(text, "\n{}, {}: {}\n", one.case, one.subject, one.note);
     }
     text
 }
@@ -158,15 +168,25 @@ mod tests {
             r#"{"bench":"pipeline","case":"a","subject":"mtail","unit":"MB/CPU s","note":"the package is missing"}"#,
         ];
         let series: Vec<_> = lines.iter().map(|line| Series::parse(line).unwrap()).collect();
-        let text = render(&series, "Made on a machine.", "cargo xtask bench");
+        let text = section("pipeline", &series, "Made on a machine.");
         for expected in [
             "| a | picket | 410 MB/CPU s | 300 to 420 | 0.50 s | 41.0 MB | 0.50 | 400 |",
             "| a | grep -E | 820 MB/CPU s | 820 to 820 |  |  | = |  |",
+            "Made on a machine.",
             "| a | mtail | not measured | | | | |  |",
             "a, mtail: the package is missing",
         ] {
             assert!(text.lines().any(|line| line == expected), "`{expected}` is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_measure_that_was_not_run_keeps_its_section() {
+        let names = ["a", "b", "c"];
+        let first = page("", &[("c", "## c\n\nthree\n".into()), ("a", "## a\n\none\n".into())], &names);
+        assert_eq!(first, format!("{HEAD}\n## a\n\none\n\n## c\n\nthree\n"));
+        let second = page(&first, &[("a", "## a\n\nother\n".into()), ("b", "## b\n\ntwo\n".into())], &names);
+        assert_eq!(second, format!("{HEAD}\n## a\n\nother\n\n## b\n\ntwo\n\n## c\n\nthree\n"));
     }
 
     #[test]
