@@ -103,15 +103,36 @@ impl Workspace {
     }
 }
 
-/// The cargo that runs this program, else the one in the search path.
+/// The cargo that runs this program, else the one in the search path, called as from a shell. What `cargo run` tells this
+/// program of its own package is taken away: build scripts that look at it (that of `ring` does) would run again
+/// whenever cargo is called here and then there, and minutes of work with them.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| is_of_a_package(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether cargo sets an environment variable for the package that it builds or runs.
+fn is_of_a_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn cargo_is_not_told_of_this_package() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "tests are run by cargo");
+        let command = cargo();
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(removed.iter().any(|(name, _)| *name == "CARGO_MANIFEST_DIR"), "{removed:?}");
+        assert!(!is_of_a_package("CARGO_HOME") && !is_of_a_package("CARGO_TARGET_DIR"));
+    }
 
     const METADATA: &str = r#"{
         "workspace_root": "/src/picket", "target_directory": "/cache/target",
