@@ -124,12 +124,17 @@ impl<'a> Draft<'a> {
     fn holds_not(&mut self, evaluation: &Evaluation, identity: &Identity, old: &Alert) {
         let elapsed = old.elapsed(evaluation);
         let keep_firing_for = self.keep_firing_for(identity, old);
-        let next = match old.missed(evaluation).is_some_and(|long| long < self.grace(evaluation)) {
-            true => old.life.unknown(elapsed),
-            false => old.life.holds_not(elapsed, keep_firing_for),
+        let next = match old.missed(evaluation) {
+            // Samples may not be in yet.
+            Some(long) if long < self.grace => old.life.unknown(elapsed),
+            // They are, and what rules record at such intervals may not be. A pending alert does not ripen by that.
+            Some(long) if long < self.grace(evaluation) => match old.life {
+                Life::Pending { .. } => old.life.unknown(0),
+                _ => old.life.unknown(elapsed),
+            },
+            _ => old.life.holds_not(elapsed, keep_firing_for),
         };
-        let alert = Alert { keep_firing_for, ..counted(old, evaluation, next) };
-        self.step(identity, Some(old), alert, next);
+        self.step(identity, Some(old), counted(old, evaluation, next), next);
     }
 
     /// What its rule says now, also when that has changed since the alert held.
@@ -141,11 +146,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A slow group looks twice at least: until then there is again what rules record at such intervals.
+    /// A slow group looks twice at least: until then there is again what rules record at such intervals. After a start
+    /// its second look is less than an interval behind the first.
     fn grace(&self, evaluation: &Evaluation) -> Duration {
         match self.grace.is_zero() {
             true => Duration::ZERO,
-            false => self.grace.max(Duration::from_nanos(evaluation.interval).saturating_mul(2)),
+            false => self.grace.max(Duration::from_nanos(evaluation.interval.saturating_add(1))),
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Config {
     /// are go on.
     pub max_alerts: usize,
     /// How long after the first evaluation since a restart an alert that does not hold counts as not
-    /// known, because the samples that would show it may not be in yet: pending ones too, and for two intervals
+    /// known, because the samples that would show it may not be in yet: pending ones too, and for two looks
     /// of its group at least. Once it holds, it is judged as always. Zero: never.
     pub grace: Duration,
 }

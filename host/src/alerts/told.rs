@@ -14,16 +14,26 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 pub struct Told(BTreeMap<(String, String), (String, Instant)>);
 
 impl Told {
-    /// Whether this is to be told of a rule now; it counts as told then.
+    /// Whether this is to be told of a rule now; it counts as told then. What differs in numbers alone is not new: how
+    /// long something took, how many there were.
     pub fn is_news(&mut self, group: &str, rule: &str, what: &str, now: Instant) -> bool {
-        self.0.retain(|_, (_, told)| now.saturating_duration_since(*told) < AGAIN);
+        let what: String = what.chars().filter(|sign| !sign.is_ascii_digit()).collect();
         let key = (group.to_owned(), rule.to_owned());
-        let is_news = self.0.get(&key).is_none_or(|(told, _)| told != what);
+        let is_news = self.0.get(&key).is_none_or(|(told, at)| *told != what || is_old(*at, now));
         if is_news {
-            self.0.insert(key, (what.to_owned(), now));
+            self.0.insert(key, (what, now));
         }
         is_news
     }
+
+    /// Forgets what would be told again anyway: rules that are gone, or well again.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.0.retain(|_, (_, at)| !is_old(*at, now));
+    }
+}
+
+fn is_old(told: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(told) >= AGAIN
 }
 
 #[cfg(test)]
@@ -41,5 +51,10 @@ mod tests {
         assert!(news("a", "slow", AGAIN));
         assert!(!news("b", "slow", AGAIN));
         assert!(news("b", "wrong", AGAIN), "something else");
+        assert!(news("c", "took 12 ms", AGAIN) && !news("c", "took 7 ms", AGAIN));
+        told.forget_old(begin + AGAIN + AGAIN / 2);
+        assert_eq!(told.0.len(), 3);
+        told.forget_old(begin + 2 * AGAIN);
+        assert!(told.0.is_empty());
     }
 }

@@ -39,9 +39,11 @@ use super::view::View;
 use crate::model::now_nanos;
 use crate::pipeline::query::{AskError, Question};
 
-/// Requests that are answered at once. Each may hold an answer of 16 MiB until it was sent. Others wait, as many as
-/// there may be connections.
+/// Requests that are answered at once. Each may hold an answer of 16 MiB until it was sent.
 const PLACES: usize = 16;
+/// Requests that wait for one of those places; further ones are told to come back. Of 64 connections, as many as there
+/// may be by default, a third is left for who asks for health and metrics.
+const WAITING: usize = 24;
 /// Beyond the evaluation: to write the answer down.
 pub(super) const WRITING: Duration = Duration::from_secs(10);
 /// The version of Prometheus whose API this is. Grafana decides by it which parameters it may use.
@@ -55,13 +57,16 @@ const TURNS: usize = 2;
 pub(super) struct Room {
     /// For each answer.
     places: Arc<Semaphore>,
+    /// For each request that waits for a place.
+    waiting: Arc<Semaphore>,
     /// For those with the labels of series.
     turns: Arc<Semaphore>,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(PLACES)), turns: Arc::new(Semaphore::new(TURNS)) }
+        let [places, waiting, turns] = [PLACES, WAITING, TURNS].map(|most| Arc::new(Semaphore::new(most)));
+        Self { places, waiting, turns }
     }
 }
 
@@ -154,8 +159,15 @@ async fn ask(shared: &Shared, asked: Asked) -> Result<Response, Failure> {
 
 /// A place for an answer, as soon as there is one: a dashboard asks for more at once than there are places.
 async fn place(shared: &Shared, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
-    let place = shared.room.places.clone().acquire_owned();
-    match tokio::time::timeout_at(deadline.into(), place).await {
+    let places = shared.room.places.clone();
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return Ok(place);
+    }
+    let Ok(_waits) = shared.room.waiting.try_acquire() else {
+        let why = format!("{PLACES} requests are being answered and {WAITING} wait; ask again in a second");
+        return Err(Failure::busy(why));
+    };
+    match tokio::time::timeout_at(deadline.into(), places.acquire_owned()).await {
         Ok(Ok(place)) => Ok(place),
         // None was given back in time; nobody closes them.
         Ok(Err(_)) | Err(_) => {

@@ -138,7 +138,7 @@ fn what_only_reads_takes_post_only_where_parameters_are_long() {
 #[test]
 fn no_more_answers_are_made_at_once_than_there_are_places_and_others_wait_for_one() {
     let running = Running::start(|endpoints| {
-        endpoints.connections = 32;
+        endpoints.connections = 64;
         endpoints.query_timeout = Duration::from_secs(60);
     });
     let held: Vec<TcpStream> = (0..16)
@@ -159,6 +159,22 @@ fn no_more_answers_are_made_at_once_than_there_are_places_and_others_wait_for_on
     let (status, answer) = running.get(&format!("{path}&timeout=100ms"));
     assert_eq!((status, &body::<Value>(&answer)["errorType"]), (503, &json!("unavailable")));
     assert!(answer.to_ascii_lowercase().contains("\r\nretry-after: 1\r\n"), "{answer}");
+
+    // One waits already, and some connections are left for others.
+    let too_many: Vec<TcpStream> = (0..24)
+        .map(|_| {
+            let mut stream = running.tcp();
+            write!(stream, "GET {API}/query?query=never HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    let refused =
+        || running.get(&format!("{path}&timeout=10s")).1.contains("requests are being answered and 24 wait");
+    while !refused() {
+        assert!(Instant::now() < deadline, "not all of them wait");
+    }
+    assert_eq!(running.get("/healthz").0, 200);
+    drop(too_many);
 
     let ends = running.agent.unanswered.lock().unwrap().pop().unwrap();
     ends.send(Err(AskError::Late)).unwrap();

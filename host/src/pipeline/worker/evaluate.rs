@@ -31,7 +31,12 @@ impl Worker {
             }
             outcome = self.try_evaluate(&group, time);
         }
-        self.schedule.note(&group, matches!(outcome, Err(Failure::Call(_))));
+        // What the agent could not serve says nothing of the group.
+        if !matches!(outcome, Err(Failure::Stalled(_))) {
+            self.schedule.note(&group, outcome.is_err());
+        }
+        // Nothing is left that could show whether the generation works: what it does not have ends all the same.
+        self.retire_due |= self.previous.is_some() && self.schedule.all_fail();
         let took = Took { time, length: begun.elapsed() };
         match outcome {
             Ok(output) => {
@@ -89,6 +94,8 @@ impl Worker {
     /// Tells which rules failed, and which have alerts that are not followed, each once in a while.
     fn tell_of_rules(&mut self, change: &Change) {
         let (origin, now) = (&self.generation.origin, Instant::now());
+        self.errors_told.forget_old(now);
+        self.left_out_told.forget_old(now);
         for error in &change.errors {
             if self.errors_told.is_news(&error.group, &error.rule, &error.reason, now) {
                 let generation = origin.generation.short();

@@ -64,14 +64,17 @@ impl Worker {
         let results = std::mem::take(&mut self.results);
         let commit = self.to_be_committed(&results);
         // What is left may be nothing, when a rule has recorded samples that nobody takes: that costs no sync.
-        let committed = match commit.frames.is_empty() && commit.writes.is_empty() {
+        let is_empty = commit.frames.is_empty() && commit.writes.is_empty();
+        let committed = match is_empty {
             true => Ok(()),
             false => self.shared.committer.commit(commit).map(|_| ()),
         };
         match committed {
             Ok(()) => {
                 self.lone_since = (!self.lone_checkpoints.is_empty()).then(Instant::now);
-                self.commit_failures = 0;
+                if !is_empty {
+                    self.commit_failures = 0;
+                }
                 self.notices.clear();
                 self.surroundings.state.forget_pending();
                 self.meter.found(results.findings());

@@ -92,6 +92,11 @@ impl Schedule {
         }
     }
 
+    /// Whether there is no group whose last evaluation did not fail; also when there is none at all.
+    pub(super) fn all_fail(&self) -> bool {
+        self.0.iter().all(|due| due.fails)
+    }
+
     /// Whether the call of a group's last evaluation failed.
     pub(super) fn fails(&self, group: &str) -> bool {
         self.0.iter().any(|due| due.group == group && due.fails)
