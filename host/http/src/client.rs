@@ -56,7 +56,7 @@ pub struct Page {
     pub status: u16,
     /// The type of the body with its parameters; empty when there is none.
     pub content_type: String,
-    /// How the body is compressed, in small letters; empty when it is not.
+    /// How the body is compressed, as it was said; empty when it is not.
     pub content_encoding: String,
     /// The body, as far as it was read. With the status 200 it is as it came, and may hold what the mask hides.
     pub body: Vec<u8>,
@@ -290,7 +290,7 @@ impl Ready {
         Ok(Page {
             status,
             content_type: text(&head.headers, CONTENT_TYPE).trim().to_owned(),
-            content_encoding: text(&head.headers, CONTENT_ENCODING).trim().to_ascii_lowercase(),
+            content_encoding: text(&head.headers, CONTENT_ENCODING).trim().to_owned(),
             body: read,
             mask: self.mask.clone(),
         })

@@ -35,7 +35,8 @@ pub enum PatternError {
 /// in bytes, each.
 ///
 /// # Errors
-/// [`PatternError`] for what Prometheus would refuse as well, and for what is beyond the bound.
+/// [`PatternError`] for what Prometheus would refuse as well, for the little that Rust's engine cannot read (a flag
+/// twice, a group's name that begins with a digit), and for what is beyond the bound.
 pub fn anchored(go: &str, most: usize) -> Result<Regex, PatternError> {
     // By itself first: `a)(b` must not become two good halves inside the anchors.
     translation::translate(go)?;

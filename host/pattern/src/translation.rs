@@ -7,6 +7,11 @@
 
 use crate::PatternError;
 
+/// The classes of `[[:NAME:]]`.
+const NAMED: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
 /// How often a part may be repeated by `{…}`; Go's bound.
 const MAX_REPEAT: u32 = 1000;
 
@@ -22,16 +27,21 @@ struct Translation<'a> {
     out: String,
     /// How many groups are open.
     open: usize,
+    /// What was read last is a repetition, which Go does not let be repeated.
+    is_repeated: bool,
 }
 
 impl<'a> Translation<'a> {
     fn of(go: &'a str) -> Result<String, String> {
-        let mut translation = Self { rest: go, out: String::with_capacity(go.len() + 16), open: 0 };
+        let out = String::with_capacity(go.len() + 16);
+        let mut translation = Self { rest: go, out, open: 0, is_repeated: false };
         while let Some(next) = translation.next() {
+            let is_nested = std::mem::take(&mut translation.is_repeated);
             match next {
                 '\\' => translation.escape()?,
                 '[' => translation.class()?,
-                '{' => translation.brace()?,
+                '{' => translation.brace(is_nested)?,
+                '*' | '+' | '?' => translation.repeat(next.encode_utf8(&mut [0; 4]), is_nested)?,
                 '(' => translation.group()?,
                 ')' => translation.close()?,
                 other => translation.out.push(other),
@@ -61,7 +71,7 @@ impl<'a> Translation<'a> {
     }
 
     /// Behind `{`: a repetition, or the sign itself.
-    fn brace(&mut self) -> Result<(), String> {
+    fn brace(&mut self, is_nested: bool) -> Result<(), String> {
         let Some((least, most)) = repetition(self.rest) else {
             self.out.push_str("\\{");
             return Ok(());
@@ -70,7 +80,22 @@ impl<'a> Translation<'a> {
         if !is_possible(least) || !(most.is_empty() || is_possible(most)) {
             return Err(format!("invalid repeat count: at most {MAX_REPEAT} are possible"));
         }
-        self.out.push('{');
+        let end = self.rest.find('}').map_or(self.rest.len(), |at| at + 1);
+        let (inside, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        self.repeat(&format!("{{{inside}"), is_nested)
+    }
+
+    /// A repetition, with the `?` that makes it lazy.
+    fn repeat(&mut self, sign: &str, is_nested: bool) -> Result<(), String> {
+        if is_nested {
+            return Err(format!("invalid nested repetition operator `{sign}`"));
+        }
+        self.out.push_str(sign);
+        if self.skip("?") {
+            self.out.push('?');
+        }
+        self.is_repeated = true;
         Ok(())
     }
 
@@ -203,6 +228,10 @@ impl<'a> Translation<'a> {
             }
             first = false;
             if let Some(end) = self.rest.strip_prefix("[:").and_then(|rest| rest.find(":]")) {
+                let name = &self.rest[2..end + 2];
+                if !NAMED.contains(&name.strip_prefix('^').unwrap_or(name)) {
+                    return Err(format!("invalid character class range `[:{name}:]`"));
+                }
                 self.out.push_str(&self.rest[..end + 4]);
                 self.rest = &self.rest[end + 4..];
                 continue;

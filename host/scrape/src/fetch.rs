@@ -58,11 +58,12 @@ impl Fetcher {
         }
         let format = Format::of(&page.content_type)
             .ok_or_else(|| ScrapeError::ContentType { content_type: shown(&page, &page.content_type) })?;
-        let body = match page.content_encoding.as_str() {
+        let body = match page.content_encoding.to_ascii_lowercase().as_str() {
             "" | "identity" => page.body,
             "gzip" => self.unpacked(&page.body)?,
-            other => {
-                return Err(ScrapeError::Encoding { cause: format!("it is `{}`", shown(&page, other)) });
+            _ => {
+                let said = shown(&page, &page.content_encoding);
+                return Err(ScrapeError::Encoding { cause: format!("it is `{said}`") });
             }
         };
         Ok(Page { format, body, mask: page.mask })

@@ -104,7 +104,11 @@ impl Disk {
     }
 
     fn try_flush(&mut self, memory: &Memory, now: i64, sync: bool) -> io::Result<()> {
-        self.room.look()?;
+        if let Err(full) = self.room.look() {
+            // What was written before takes no more room by this.
+            self.sync_log()?;
+            return Err(full);
+        }
         let (batch, overflowed) = memory.write().pending.take();
         if overflowed || self.gap {
             if overflowed {
@@ -122,13 +126,18 @@ impl Disk {
             self.roll_at = roll_at(now, window);
         }
         if sync || now < self.synced || now - self.synced >= SYNC_EVERY {
-            if let Some(log) = self.log.as_mut().filter(|log| log.dirty) {
-                log.file.sync_data()?;
-                log.dirty = false;
-            }
+            self.sync_log()?;
             self.synced = now;
         }
         self.retain(memory, now)
+    }
+
+    fn sync_log(&mut self) -> io::Result<()> {
+        if let Some(log) = self.log.as_mut().filter(|log| log.dirty) {
+            log.file.sync_data()?;
+            log.dirty = false;
+        }
+        Ok(())
     }
 
     /// Whether chunks should go to a segment before their window is over: memory or the log is nearly full of them.

@@ -299,5 +299,8 @@ impl Inner {
 /// Whether the clock was set back since the last sample of a series, so that an earlier one takes the place of what is
 /// there from its time on.
 fn was_set_back(last: i64, time: i64, now: i64) -> bool {
-    last > time && last > now.saturating_add(SKEW) && time > now.saturating_sub(LATE)
+    // What is so far ahead would be refused by now: then series whose samples lie back (`query_offset`) go on too.
+    let is_certain = last > now.saturating_add(millis(MAX_AHEAD));
+    let is_likely = last > now.saturating_add(SKEW) && time > now.saturating_sub(LATE);
+    last > time && (is_certain || is_likely)
 }

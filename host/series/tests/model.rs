@@ -85,7 +85,7 @@ impl Model {
         };
         let samples = &mut self.series[at].1;
         let last = samples.last().map_or(0, |(last, _)| *last);
-        if last > time && last > now + SKEW && time > now - LATE {
+        if last > time && (last > limit || last > now + SKEW && time > now - LATE) {
             samples.retain(|(earlier, _)| *earlier < time);
         }
         match samples.last() {

@@ -109,11 +109,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     let page = workspace.root.join("BENCHMARKS.md");
     let former = fs::read_to_string(&page).unwrap_or_default();
-    if arguments.are_usual() {
+    let is_whole = series.iter().all(|one| !one.values.is_empty());
+    if arguments.are_usual() && is_whole {
         fs::write(&page, report::page(&former, &sections, &NAMES)).context("cannot write BENCHMARKS.md")?;
         eprintln!("written into BENCHMARKS.md: {}", names.join(", "));
     } else {
-        eprintln!("BENCHMARKS.md is left alone: it holds figures with the default counts only");
+        eprintln!(
+            "BENCHMARKS.md is left alone: it holds figures with the default counts only, beside every counterpart"
+        );
     }
     Ok(())
 }

@@ -51,11 +51,9 @@ fn accepted(signal: Signal, answer: &Answer) -> Meaning {
     let (rejected, message) = match partial(signal, &answer.body) {
         Ok(partial) => partial,
         Err(_) if is_foreign(&answer.content_type) => {
-            let kind = &answer.content_type;
-            return Meaning::Doubtful(format!(
-                "HTTP {} with a page that is no answer of OTLP ({kind})",
-                answer.status
-            ));
+            // Its type is not said: it may be what the request held.
+            let status = answer.status;
+            return Meaning::Doubtful(format!("HTTP {status} with a page that is no answer of OTLP"));
         }
         Err(_) if answer.content_type != PROTOBUF => (0, String::new()),
         Err(error) => (0, format!("its answer is no {PROTOBUF}: {error}")),

@@ -164,7 +164,7 @@ fn a_server_that_wants_tls_and_a_captive_portal_refuse_nothing() {
     let page = b"<html>Please log in</html>";
     for (status, content_type, body, expected) in [
         (400, "text/plain", &tls[..], "write `https://` in `url`"),
-        (200, "text/html", &page[..], "no answer of OTLP (text/html): something before the receiver"),
+        (200, "text/html", &page[..], "no answer of OTLP: something before the receiver"),
     ] {
         let receiver = Receiver::judging(move |_| Answer::new(status, "", content_type, body));
         let (mut forwarder, _runtime) = forwarder(&receiver, |config| {

@@ -21,8 +21,9 @@ use crate::{Label, SeriesGrant};
 const MAX_REQUESTS: usize = 4096;
 /// Matchers of one selector.
 const MAX_MATCHERS: usize = 64;
-/// Bytes of a matcher's name or value.
-const MAX_MATCHER_BYTES: usize = 4096;
+/// Bytes of a matcher's name or value: as many as an expression may have and the store takes, or a rule that was checked
+/// could not be evaluated.
+const MAX_MATCHER_BYTES: usize = 64 << 10;
 /// Series of one `labels` call.
 const MAX_LABELS: usize = 100_000;
 /// Bytes of one `labels` answer, with what each label and row takes besides its text: some thousand

@@ -64,9 +64,12 @@ pub(crate) fn pattern(stand_in: &str, tokens: &[Token<'_>]) -> Option<(Position,
 
 /// What a text is without quotes and escapes; none when it has none that are right, and the parser says so.
 fn unquoted(token: &Token<'_>) -> Option<String> {
-    let mut escapes = token.text.split('\\').skip(1);
     // The function panics on a backslash before such a character.
-    let is_unknown = escapes.any(|behind| behind.starts_with(|next: char| !next.is_ascii()));
+    let (mut rest, mut is_unknown) = (token.text, false);
+    while let Some((_, behind)) = rest.split_once('\\') {
+        is_unknown |= behind.starts_with(|next: char| !next.is_ascii());
+        rest = behind.strip_prefix('\\').unwrap_or(behind);
+    }
     if token.kind != Kind::Text || (is_unknown && !token.text.starts_with('`')) {
         return None;
     }
