@@ -171,8 +171,7 @@ fn shown_rule(evaluated: &Evaluated) -> picket_sdk::Rule {
     let (kind, hold_for, keep_firing_for, annotations) = match &rule.kind {
         Kind::Recording => (RuleKind::Recording, 0, 0, Vec::new()),
         Kind::Alert(alert) => {
-            let annotations =
-                alert.annotations.iter().map(|annotation| label((&annotation.name, &annotation.text)));
+            let annotations = alert.annotations.iter().map(|(name, text)| label((name, text)));
             (RuleKind::Alert, alert.hold_for, alert.keep_firing_for, annotations.collect())
         }
     };
@@ -180,7 +179,7 @@ fn shown_rule(evaluated: &Evaluated) -> picket_sdk::Rule {
         id: evaluated.id.clone(),
         name: rule.name.clone(),
         kind,
-        expression: rule.text.clone(),
+        expression: rule.query.text().to_owned(),
         for_: nanoseconds(hold_for),
         keep_firing_for: nanoseconds(keep_firing_for),
         labels: rule.labels.iter().map(|(name, value)| label((name, value))).collect(),

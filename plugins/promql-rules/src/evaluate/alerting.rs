@@ -11,7 +11,7 @@ use super::recording::{host_labels, unique};
 use crate::engine::{Deadline, Sample};
 use crate::file::{Alert, Rule};
 use crate::name;
-use crate::template::{self, Ask, Data, Template};
+use crate::template::{self, Ask, Data};
 
 /// Queries of one rule's templates in one evaluation.
 const MAX_QUERIES: u32 = 1_000;
@@ -67,13 +67,13 @@ fn one(
     };
     let of_sample = sample.labels.iter().filter(|label| label.name() != METRIC_NAME).cloned();
     let mut labels: Vec<Label> = of_sample.collect();
-    for ((name, _), template) in rule.labels.iter().zip(&alert.labels) {
+    for (name, template) in &rule.labels {
         labels.push(Label::new(Rc::clone(name), expand(template, &data, asking)));
     }
     labels.push(Label::new("alertname", rule.name.as_str()));
     let labels = Rc::new(Labels::new(labels));
-    let annotation = |annotation: &crate::file::Annotation| {
-        picket_sdk::Label::new(&annotation.name, expand(&annotation.template, &data, asking))
+    let annotation = |(name, template): &(Rc<str>, String)| {
+        picket_sdk::Label::new(&**name, expand(template, &data, asking))
     };
     let active = ActiveAlert {
         labels: host_labels(&labels),
@@ -86,8 +86,8 @@ fn one(
 }
 
 /// A template's text. An error is shown in its place: better an alert with a bad text than none.
-fn expand(template: &Template, data: &Data, asking: &mut Asking<'_, '_>) -> String {
-    let expanded = template.expand(data, asking);
+fn expand(template: &str, data: &Data, asking: &mut Asking<'_, '_>) -> String {
+    let expanded = template::expand(template, data, asking);
     expanded.unwrap_or_else(|error| format!("<error expanding template: {error}>"))
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::fields::{Fields, Report, Text};
-use super::{Alert, Annotation, Kind, MAX_EXPRESSION, MAX_TEMPLATE, Rule};
+use super::{Alert, Kind, MAX_EXPRESSION, MAX_TEMPLATE, Rule};
 use crate::name;
-use crate::template::Template;
+use crate::template;
 use crate::yaml::{Node, Position, Scalar, Value, place};
 
 const FIELDS: [&str; 7] = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
@@ -50,21 +50,24 @@ pub(super) fn rule(file: &str, node: &Node, of_group: &[Text<'_>], report: &mut 
     // The rule's own labels win over its group's.
     let mut labels: BTreeMap<&str, Text<'_>> = of_group.iter().map(|text| (text.name, *text)).collect();
     labels.extend(own.iter().map(|text| (text.name, *text)));
+    if is_alert {
+        labels.values().for_each(|text| check_template(file, "label", text, report));
+        annotations.iter().for_each(|text| check_template(file, "annotation", text, report));
+    }
     let kind = match is_alert {
         false => Kind::Recording,
         true => Kind::Alert(Alert {
             hold_for,
             keep_firing_for,
-            labels: labels.values().filter_map(|text| template(file, "label", text, report)).collect(),
-            annotations: annotations.iter().filter_map(|text| annotation(file, text, report)).collect(),
+            annotations: annotations.iter().map(owned).collect(),
         }),
     };
-    let labels = labels.values().map(|text| (Rc::from(text.name), text.text().to_owned())).collect();
-    let (text, query) = query?;
-    (report.problems.len() == before).then_some(Rule { name, text, query, kind, labels })
+    let labels = labels.values().map(owned).collect();
+    let query = query?;
+    (report.problems.len() == before).then_some(Rule { name, query, kind, labels })
 }
 
-fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(String, promql_engine::Query)> {
+fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<promql_engine::Query> {
     let found = fields.scalar("expr", report).filter(|(scalar, _)| !scalar.text.is_empty());
     let Some((scalar, at)) = found else {
         // A list or a mapping is in the report already.
@@ -79,7 +82,7 @@ fn expression(file: &str, fields: Fields<'_>, report: &mut Report) -> Option<(St
         return None;
     }
     match promql_engine::parse(&scalar.text) {
-        Ok(query) => Some((scalar.text.clone(), query)),
+        Ok(query) => Some(query),
         Err(error) => {
             let offset = offset(&scalar.text, error.line, error.column);
             let place = place::of(file, scalar, offset).unwrap_or(at);
@@ -133,24 +136,17 @@ fn named<'a>(
     texts
 }
 
-fn annotation(file: &str, text: &Text<'_>, report: &mut Report) -> Option<Annotation> {
-    let template = template(file, "annotation", text, report)?;
-    Some(Annotation { name: text.name.to_owned(), text: text.text().to_owned(), template })
+fn owned(text: &Text<'_>) -> (Rc<str>, String) {
+    (Rc::from(text.name), text.text().to_owned())
 }
 
-fn template(file: &str, what: &str, text: &Text<'_>, report: &mut Report) -> Option<Template> {
+fn check_template(file: &str, what: &str, text: &Text<'_>, report: &mut Report) {
     if text.text().len() > MAX_TEMPLATE {
         let message = format!("the {what} `{}` has more than {MAX_TEMPLATE} bytes", text.name);
         report.add(text.at, message);
-        return None;
-    }
-    match Template::parse(text.text()) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            let in_file = |scalar: &Scalar| place::of(file, scalar, error.offset);
-            let at = text.scalar().and_then(in_file).unwrap_or(text.at);
-            report.add(at, format!("the {what} `{}` is no template: {error}", text.name));
-            None
-        }
+    } else if let Err(error) = template::check(text.text()) {
+        let in_file = |scalar: &Scalar| place::of(file, scalar, error.offset);
+        let at = text.scalar().and_then(in_file).unwrap_or(text.at);
+        report.add(at, format!("the {what} `{}` is no template: {error}", text.name));
     }
 }

@@ -15,8 +15,6 @@ use promql_engine::Query;
 pub(crate) use load::load;
 pub(crate) use problem::error;
 
-use crate::template::Template;
-
 /// Groups of all files: the host's bound.
 pub(crate) const MAX_GROUPS: usize = 1_000;
 /// Rules of all files: the host's bound.
@@ -58,8 +56,6 @@ pub(crate) struct Group {
 pub(crate) struct Rule {
     /// The alert's name, or that of the series it records.
     pub(crate) name: String,
-    /// The expression as it is written.
-    pub(crate) text: String,
     pub(crate) query: Query,
     pub(crate) kind: Kind,
     /// The rule's labels over its group's, sorted, as they are written.
@@ -82,19 +78,8 @@ pub(crate) struct Alert {
     pub(crate) hold_for: u64,
     /// In milliseconds.
     pub(crate) keep_firing_for: u64,
-    /// As many as the rule's labels.
-    pub(crate) labels: Vec<Template>,
-    /// Sorted by name.
-    pub(crate) annotations: Vec<Annotation>,
-}
-
-/// A text for people that goes with an alert.
-#[derive(Debug)]
-pub(crate) struct Annotation {
-    pub(crate) name: String,
-    /// As it is written.
-    pub(crate) text: String,
-    pub(crate) template: Template,
+    /// Texts for people, sorted by name; templates that were checked, as its labels are.
+    pub(crate) annotations: Vec<(Rc<str>, String)>,
 }
 
 #[cfg(test)]

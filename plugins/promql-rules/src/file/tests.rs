@@ -37,9 +37,9 @@ fn a_file_holds_groups_and_rules() {
     assert!(matches!(record.kind, Kind::Recording));
     assert_eq!(record.labels, [("team".into(), "a".to_owned()), ("tier".into(), "1".to_owned())]);
     let Kind::Alert(kind) = &alert.kind else { panic!() };
-    assert_eq!((kind.hold_for, kind.keep_firing_for, kind.labels.len()), (300_000, 5_400_000, 3));
-    let names: Vec<&str> = kind.annotations.iter().map(|annotation| annotation.name.as_str()).collect();
-    assert_eq!((alert.name.as_str(), alert.text.as_str(), names), ("Down", "up == 0", vec!["a", "b"]));
+    assert_eq!((kind.hold_for, kind.keep_firing_for, alert.labels.len()), (300_000, 5_400_000, 3));
+    let names: Vec<&str> = kind.annotations.iter().map(|(name, _)| &**name).collect();
+    assert_eq!((alert.name.as_str(), alert.query.text(), names), ("Down", "up == 0", vec!["a", "b"]));
 }
 
 #[test]

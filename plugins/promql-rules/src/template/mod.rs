@@ -1,7 +1,7 @@
 //! Templates in labels and annotations: Go's `text/template` language with Prometheus' functions.
 //!
-//! [`Template::parse`] finds what is wrong without values, as `promtool` does: syntax, functions and
-//! variables that do not exist. [`Template::expand`] runs one; it is bounded in steps, output and nesting.
+//! [`check`] finds what is wrong without values, as `promtool` does: syntax, functions and
+//! variables that do not exist. [`expand`] runs one; it is bounded in steps, output and nesting.
 //! The languages are described by the documentation of Go's package `text/template`, of its `fmt`, and by
 //! Prometheus' template reference.
 
@@ -26,7 +26,6 @@ mod value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use syntax::{List, Node};
 pub(crate) use text::quote;
 pub(crate) use value::Sample;
 
@@ -37,14 +36,6 @@ pub(crate) struct ParseError {
     /// Where, as characters from the text's beginning.
     pub(crate) offset: usize,
     pub(crate) message: String,
-}
-
-/// A template that was read.
-#[derive(Debug)]
-pub(crate) struct Template {
-    main: List,
-    /// `{{define}}` and `{{block}}` by name.
-    defined: BTreeMap<String, List>,
 }
 
 /// What a template is expanded with.
@@ -68,19 +59,18 @@ pub(crate) trait Ask {
     fn query(&mut self, expression: &str) -> Result<Vec<Sample>, String>;
 }
 
-impl Template {
-    /// Reads a template.
-    pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
-        parse::parse(text)
-    }
+/// Says what is wrong with a template. What is right is not kept as it was read: that takes ten times the room of the
+/// text, and of most rules no alert ever holds.
+pub(crate) fn check(text: &str) -> Result<(), ParseError> {
+    parse::parse(text).map(drop)
+}
 
-    /// Its text with all actions carried out, or why that is not possible.
-    pub(crate) fn expand(&self, data: &Data, ask: &mut dyn Ask) -> Result<String, String> {
-        match self.main.as_slice() {
-            [] => Ok(String::new()),
-            // Most labels, and nothing to run.
-            [Node::Text(text)] => Ok(text.clone()),
-            _ => run::run(self, data, ask),
-        }
+/// A template's text with all actions carried out, or why that is not possible.
+pub(crate) fn expand(text: &str, data: &Data, ask: &mut dyn Ask) -> Result<String, String> {
+    // Most labels, and nothing to run.
+    if !text.contains("{{") {
+        return Ok(text.to_owned());
     }
+    let tree = parse::parse(text).map_err(|error| error.to_string())?;
+    run::run(&tree, data, ask)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::lex::{Lexed, Token, error, lex};
-use super::syntax::{Branch, Command, List, Node, Operand, Pipe};
-use super::{ParseError, Template, builtin, functions};
+use super::syntax::{Branch, Command, List, Node, Operand, Pipe, Tree};
+use super::{ParseError, builtin, functions};
 
 /// How deep actions and parentheses may lie in each other: reading and running recur with them, and a guest's
 /// stack is small. Templates of the public rule collections need four.
@@ -12,14 +12,14 @@ const MAX_DEPTH: usize = 24;
 /// Variables that a rule's templates have from the start.
 pub(super) const GIVEN: [&str; 5] = ["$", "$labels", "$externalLabels", "$externalURL", "$value"];
 
-pub(super) fn parse(source: &str) -> Result<Template, ParseError> {
+pub(super) fn parse(source: &str) -> Result<Tree, ParseError> {
     let tokens = lex(source)?;
     let variables = GIVEN.map(str::to_owned).to_vec();
     let mut parser =
         Parser { source, tokens, next: 0, variables, defined: BTreeMap::new(), depth: 0, loops: 0 };
     let (main, end) = parser.list()?;
     match end {
-        End::Source => Ok(Template { main, defined: parser.defined }),
+        End::Source => Ok(Tree { main, defined: parser.defined }),
         _ => Err(parser.wrong("`{{end}}` or `{{else}}` without an action that it belongs to")),
     }
 }

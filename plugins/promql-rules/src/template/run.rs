@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::functions::{self, Context};
-use super::syntax::{Branch, Command, List, Node, Operand, Pipe};
+use super::syntax::{Branch, Command, List, Node, Operand, Pipe, Tree};
 use super::value::{Fields, Value};
-use super::{Ask, Data, Template, builtin, print};
+use super::{Ask, Data, builtin, print};
 
 /// Nodes and calls of one template: a list of a thousand series with ten actions each.
 const MAX_STEPS: u32 = 20_000;
@@ -24,7 +24,7 @@ enum Flow {
 
 type Ran<T> = Result<T, String>;
 
-pub(super) fn run(template: &Template, data: &Data, ask: &mut dyn Ask) -> Ran<String> {
+pub(super) fn run(template: &Tree, data: &Data, ask: &mut dyn Ask) -> Ran<String> {
     let root = Value::Data(Rc::new(Fields {
         labels: Rc::clone(&data.labels),
         external_labels: Rc::clone(&data.external_labels),
@@ -50,7 +50,7 @@ pub(super) fn run(template: &Template, data: &Data, ask: &mut dyn Ask) -> Ran<St
 }
 
 struct Runner<'t, 'a> {
-    template: &'t Template,
+    template: &'t Tree,
     context: Context<'a>,
     variables: Vec<(&'t str, Value)>,
     output: String,

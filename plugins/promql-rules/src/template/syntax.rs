@@ -1,5 +1,15 @@
 //! What a template consists of once it is read.
 
+use std::collections::BTreeMap;
+
+/// A template that was read.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) main: List,
+    /// `{{define}}` and `{{block}}` by name.
+    pub(super) defined: BTreeMap<String, List>,
+}
+
 /// Nodes one after the other.
 pub(super) type List = Vec<Node>;
 

@@ -33,7 +33,8 @@ fn data(value: f64) -> Data {
 }
 
 fn expanded(text: &str, value: f64) -> Result<String, String> {
-    Template::parse(text).map_err(|error| format!("parse: {error}"))?.expand(&data(value), &mut Two)
+    super::check(text).map_err(|error| format!("parse: {error}"))?;
+    expand(text, &data(value), &mut Two)
 }
 
 fn check(text: &str, expected: &str) {
@@ -69,7 +70,7 @@ fn templates_expand_as_in_promtool() {
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let data = Data { labels: Rc::new(BTreeMap::from(labels)), ..data(3661.5) };
     for (text, expected) in expanded::EXPANDED {
-        let expanded = Template::parse(text).unwrap().expand(&data, &mut Two);
+        let expanded = expand(text, &data, &mut Two);
         assert_eq!(expanded.as_deref(), Ok(expected), "{text}");
     }
 }
@@ -234,12 +235,12 @@ fn what_is_wrong_is_told_when_it_is_read() {
         ("{{ define \"x\" }}{{ $value }}{{ end }}", 19, "no variable `$value`"),
         ("{{ 'ab' }}", 3, "single quotes hold one character"),
     ] {
-        let error = Template::parse(text).unwrap_err();
+        let error = super::check(text).unwrap_err();
         assert!(error.message.contains(part), "{text}: {error:?}");
         assert_eq!(error.offset, offset, "{text}: {error:?}");
     }
     let deep = format!("{}{}", "{{ if true }}".repeat(30), "{{ end }}".repeat(30));
-    assert!(Template::parse(&deep).unwrap_err().message.contains("in each other"));
+    assert!(super::check(&deep).unwrap_err().message.contains("in each other"));
 }
 
 #[test]
