@@ -99,6 +99,9 @@ pub(crate) struct Candidate {
     pub generation: Arc<Generation>,
     /// Configured and never called.
     pub instance: Instance,
+    /// What the instance asks. Whoever calls it has to keep its writes in the very same view of the state, or calls of
+    /// one round do not see what earlier ones wrote.
+    pub surroundings: Surroundings,
 }
 
 /// Where a setting of a plugin was written: `file:line`.
@@ -138,7 +141,8 @@ pub(crate) fn build(
         assets,
         limits,
     };
-    Ok(Candidate { staged, generation: Arc::new(generation), instance })
+    let surroundings = surroundings.clone();
+    Ok(Candidate { staged, generation: Arc::new(generation), instance, surroundings })
 }
 
 /// Adds the place to what the plugin says about its configuration or an asset.

@@ -13,7 +13,7 @@ use super::passing::Again;
 use super::refusals::{Culprit, Identity};
 use super::slot::{Made, Ready};
 use super::staged::Staged;
-use super::table::{Fresh, brings};
+use super::table::brings;
 use super::{Lifecycle, NotChanged, Rejections, Wanted};
 use crate::model::Digest;
 use crate::pipeline::generation::Surroundings;
@@ -48,7 +48,7 @@ struct Coming {
     /// Those with a predecessor: the word that they serve.
     ready: Vec<(String, Ready, Made)>,
     /// Those without one: a thread.
-    fresh: Vec<Fresh>,
+    fresh: Vec<Candidate>,
 }
 
 impl Lifecycle {
@@ -210,8 +210,8 @@ impl Lifecycle {
             slot.serves(made);
             self.activated(&name);
         }
-        for fresh in coming.fresh {
-            self.spawn(fresh, wanted);
+        for candidate in coming.fresh {
+            self.spawn(candidate, wanted);
         }
         self.update_routes();
         Ok(())
@@ -247,8 +247,7 @@ impl Lifecycle {
             }
             None => {
                 self.may_come_back(&name)?;
-                let surroundings = self.surroundings(&name);
-                coming.fresh.push(Fresh { candidate: remembering(candidate, &surroundings)?, surroundings });
+                coming.fresh.push(remembering(candidate)?);
             }
         }
         Ok(())
@@ -294,8 +293,8 @@ impl Lifecycle {
 }
 
 /// Gives a candidate without a live predecessor the memory that was stored last.
-fn remembering(mut candidate: Candidate, surroundings: &Surroundings) -> Result<Candidate, Rejection> {
-    let (bytes, version) = surroundings.state.snapshot().map_err(Rejection::Snapshot)?;
+fn remembering(mut candidate: Candidate) -> Result<Candidate, Rejection> {
+    let (bytes, version) = candidate.surroundings.state.snapshot().map_err(Rejection::Snapshot)?;
     if !bytes.is_empty() {
         candidate.instance.restore(&bytes, &version).map_err(|error| {
             let reason = format!("`restore` of the stored snapshot failed: {error}");

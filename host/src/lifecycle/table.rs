@@ -16,7 +16,6 @@ use crate::alerts::Alerts;
 use crate::model::{LifecycleEvent, now_nanos};
 use crate::pipeline::carrier::Carrier;
 use crate::pipeline::control::Ending;
-use crate::pipeline::generation::Surroundings;
 use crate::pipeline::lane::lane;
 use crate::pipeline::live::Owner;
 use crate::pipeline::matcher::MatchError;
@@ -26,17 +25,10 @@ use crate::pipeline::worker::{self, Start};
 /// How long a removed plugin may take to finish what waits for it.
 const REMOVAL: Duration = Duration::from_secs(30);
 
-/// A plugin without a predecessor: it serves as soon as it has a thread.
-pub(super) struct Fresh {
-    pub(super) candidate: Candidate,
-    pub(super) surroundings: Surroundings,
-}
-
 impl Lifecycle {
-    /// Starts a plugin's thread.
-    pub(super) fn spawn(&mut self, fresh: Fresh, wanted: &Wanted<'_>) {
-        let Fresh { candidate, surroundings } = fresh;
-        let Candidate { staged, generation, instance } = candidate;
+    /// Starts the thread of a plugin without a predecessor: it serves as soon as it has one.
+    pub(super) fn spawn(&mut self, candidate: Candidate, wanted: &Wanted<'_>) {
+        let Candidate { staged, generation, instance, surroundings } = candidate;
         let name = staged.plugin.clone();
         let (sender, receiver) = lane(name.clone(), slot::queue(&staged.section));
         let alerts = self.alerts(&name);

@@ -38,6 +38,25 @@ fn a_plugin_is_replaced_under_load_and_every_record_is_processed_once() {
 }
 
 #[test]
+fn calls_of_one_round_see_what_earlier_ones_wrote() {
+    // More than a batch holds, so that a round has several calls.
+    const LAST: u64 = 5_000;
+    let lines: String = (1..=LAST).map(|number| format!("{number:01000}\n")).collect();
+    let mut node = Node::builder().install(&guest("ledger_one"), "ledger").config(LEDGER).build();
+    node.append("logs/numbers.log", lines.as_bytes());
+    for life in 1..=2 {
+        node.start();
+        until("all records are processed", || (done(&node.rows()) == LAST * life).then_some(()));
+        let more: String = (LAST + 1..=LAST * 2).map(|number| format!("{number:01000}\n")).collect();
+        assert!(node.stop().success());
+        if life == 1 {
+            node.append("logs/numbers.log", more.as_bytes());
+        }
+    }
+    check_accounts(&node.rows(), LAST * 2);
+}
+
+#[test]
 fn a_rejected_generation_leaves_the_old_one_serving_without_growth() {
     let rounds = count(10, 100);
     let mut node = Node::builder().install(&guest("ledger_one"), "ledger").config(LEDGER).start();
